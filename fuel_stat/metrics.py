@@ -27,7 +27,7 @@ class Metric:
     multiprocess_mode: Literal["all", "liveall", "livesum", "livemax", "max", "sum", "mostrecent"] = "livesum"
 
 
-class UndeclaredMetric(FuelStatError):
+class UndeclaredMetricError(FuelStatError):
     """A metric was used that its service does not declare."""
 
 
@@ -63,9 +63,11 @@ class Registry:
         """The instrument of that name.
 
         Raises:
-            UndeclaredMetric: ``undeclared_metric``.
+            UndeclaredMetricError: ``undeclared_metric``.
         """
         try:
             return self._instruments[name]
         except KeyError:
-            raise UndeclaredMetric("undeclared_metric", f"The metric {name!r} is not declared.") from None
+            raise UndeclaredMetricError(
+                "undeclared_metric", f"The metric {name!r} is not declared."
+            ) from None
