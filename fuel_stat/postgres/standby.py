@@ -49,7 +49,7 @@ def rebuild_standby(primary: Cluster, standby: Cluster, *, slot: str = SLOT) -> 
 
 
 def replay_lag_seconds(standby: Cluster) -> float:
-    """How far the standby's replay is behind what it has received and behind now, in seconds; 0 when all is replayed."""
+    """Age in seconds of the last replayed commit while received WAL waits for replay; 0 when all is replayed."""
     query = sql.SQL(
         "select case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0"
         " else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) end::float8"

@@ -45,7 +45,8 @@ def test_partitions_are_premade_and_their_runway_is_counted(collector_pair):
     """Three months ahead exist from the first day, and the runway is the days until the last one ends."""
     with psycopg.connect(collector_pair.dsn("fuel_admin")) as connection:
         runway = connection.execute("select collector.partition_runway_days()").fetchone()
-        assert runway is not None and runway[0] >= 88
+        assert runway is not None
+        assert runway[0] >= 88
         created = connection.execute(
             "select collector.ensure_partitions(current_date, (current_date + interval '5 months')::date)"
         ).fetchone()
