@@ -1,0 +1,1 @@
+"""The operator's door: the ``fuel-stat`` command."""

@@ -1,0 +1,49 @@
+"""Airflow's own preparation: its password file and its metadata schema."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from typing import Any
+
+from fuel_stat.errors import FuelStatError
+from fuel_stat.stack.environment import Wiring
+from fuel_stat.state import write_atomically
+
+USER = "admin"
+
+
+class AirflowNotReady(FuelStatError):
+    """Airflow could not be prepared or did not become healthy."""
+
+
+def prepare(wiring: Wiring, state: dict[str, Any]) -> None:
+    """Write the password file and bring the metadata to this Airflow's schema, when it is not there yet.
+
+    The version of the last migration is remembered in ``state["airflow_schema"]``: asking Airflow takes seconds.
+
+    Raises:
+        AirflowNotReady: ``airflow_migration_failed``.
+    """
+    passwords = json.dumps({USER: wiring.secrets["AIRFLOW_ADMIN_PASSWORD"]}) + "\n"
+    write_atomically(wiring.layout.airflow / "passwords.json", passwords, mode=0o600)
+    version = importlib.metadata.version("apache-airflow-core")
+    if state.get("airflow_schema") == version:
+        return
+    log = wiring.layout.logs / "airflow-migration.log"
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env=wiring.service("airflow-migration"),
+            cwd=wiring.layout.repository,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        sentence = f"`airflow db migrate` ended with {done.returncode}: see {log}."
+        raise AirflowNotReady("airflow_migration_failed", sentence)
+    state["airflow_schema"] = version
