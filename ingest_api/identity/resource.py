@@ -1,0 +1,64 @@
+"""POST /api/v1/enrol: a node binds its key. The table of answers is in ``ingest_api.identity.enrolment``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import falcon
+import orjson
+import psycopg
+
+from ingest_api.identity.directory import Directory
+from ingest_api.identity.enrolment import Outcome, enrol, parse_enrolment
+from ingest_api.identity.errors import IdentityError
+from ingest_api.identity.signatures import Message
+
+MAX_BODY_BYTES = 8192
+
+Connections = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
+
+
+class EnrolResource:
+    """Enrolment over HTTP.
+
+    Args:
+        connections: gives a database connection of the collector role for the time of one request.
+        directory: this worker's cache, told to look again after a change.
+    """
+
+    def __init__(self, connections: Connections, directory: Directory) -> None:
+        self._connections = connections
+        self._directory = directory
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200, 201 or 202 with ``{"status", "state", "tier", "key_id"}``; errors as IdentityError says."""
+        body = request.bounded_stream.read(MAX_BODY_BYTES + 1)
+        try:
+            outcome, key_id = self._enrol(request, body)
+        except IdentityError as error:
+            response.status = error.status
+            response.media = {"status": "error", "code": error.code, "message": error.sentence}
+            return
+        response.status = outcome.status
+        response.media = {
+            "status": "ok",
+            "state": outcome.state,
+            "tier": outcome.tier,
+            "key_id": key_id,
+        }
+
+    def _enrol(self, request: falcon.Request, body: bytes) -> tuple[Outcome, str]:
+        if len(body) > MAX_BODY_BYTES:
+            raise IdentityError(413, "body_too_large", f"An enrolment has at most {MAX_BODY_BYTES} bytes.")
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise IdentityError(400, "not_json", "The body is not JSON.") from error
+        wanted = parse_enrolment(document)
+        message = Message(request.method, request.uri, request.headers)
+        with self._connections() as connection:
+            outcome = enrol(connection, wanted, message, body)
+        self._directory.forget()
+        return outcome, wanted.key_id
