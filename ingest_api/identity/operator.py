@@ -42,7 +42,10 @@ where %(uid)s::text is null or n.uid = %(uid)s
 order by n.first_seen, n.uid
 limit %(limit)s
 """
-_KEYS = "select key_id, state, tier, enrolled_at, changed_at from collector.node_key where node = %s order by enrolled_at"
+_KEYS = (
+    "select key_id, state, tier, enrolled_at, changed_at from collector.node_key"
+    " where node = %s order by enrolled_at"
+)
 _FLAGS = "select flag, detail, seen_count, first_seen, last_seen from collector.node_flag where node = %s order by flag"
 
 

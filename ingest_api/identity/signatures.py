@@ -51,7 +51,7 @@ def claimed_key_id(headers: Mapping[str, str]) -> str | None:
     if text is None:
         return None
     try:
-        labels: Mapping[str, Any] = http_sf.parse(text.encode("ascii"), tltype="dictionary")
+        labels: Any = http_sf.parse(text.encode("ascii"), tltype="dictionary")
     except (ValueError, KeyError, UnicodeError):
         return None
     for _, parameters in labels.values():
