@@ -1,0 +1,1 @@
+drop function marts.action_records(uuid [], bigint, bigint);
