@@ -17,7 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from fuel_stat.cli import stack_commands
+from fuel_stat.cli import operations, stack_commands
 from fuel_stat.errors import FuelStatError, OperatorError
 
 GROUP = "fuel_stat.commands"
@@ -43,7 +43,9 @@ class LazyGroup(TyperGroup):
             return own
         try:
             command = _command_of(plugins()[cmd_name].load())
-        except Exception as error:  # any fault of a plug-in: shown when it is called, and in its line of the help
+        except (
+            Exception
+        ) as error:  # any fault of a plug-in: shown when it is called, and in its line of the help
             command = _broken(cmd_name, error)
         command.name = cmd_name
         return command
@@ -75,6 +77,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stack_commands.register(app)
+operations.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -122,7 +125,9 @@ def _known_failure(error: Exception) -> str | None:
     place, name = type(error).__module__.split(".")[0], type(error).__name__
     first = (str(error).strip().splitlines() or [""])[0]
     if place in ("psycopg", "psycopg2", "sqlalchemy") and name in ("OperationalError", "ConnectionTimeout"):
-        return f"A database does not answer ({first}): see `fuel-stat status`, start the stack with `make up`."
+        return (
+            f"A database does not answer ({first}): see `fuel-stat status`, start the stack with `make up`."
+        )
     if place == "httpx" and name in ("ConnectError", "ConnectTimeout", "ReadTimeout"):
         return f"A service does not answer ({first}): see `fuel-stat status`, start the stack with `make up`."
     if isinstance(error, PermissionError | FileNotFoundError | IsADirectoryError | NotADirectoryError):

@@ -15,7 +15,7 @@ from fuel_stat.state import write_atomically
 USER = "admin"
 
 
-class AirflowNotReady(FuelStatError):
+class AirflowSetupError(FuelStatError):
     """Airflow could not be prepared or did not become healthy."""
 
 
@@ -25,7 +25,7 @@ def prepare(wiring: Wiring, state: dict[str, Any]) -> None:
     The version of the last migration is remembered in ``state["airflow_schema"]``: asking Airflow takes seconds.
 
     Raises:
-        AirflowNotReady: ``airflow_migration_failed``.
+        AirflowSetupError: ``airflow_migration_failed``.
     """
     passwords = json.dumps({USER: wiring.secrets["AIRFLOW_ADMIN_PASSWORD"]}) + "\n"
     write_atomically(wiring.layout.airflow / "passwords.json", passwords, mode=0o600)
@@ -45,5 +45,5 @@ def prepare(wiring: Wiring, state: dict[str, Any]) -> None:
         )
     if done.returncode != 0:
         sentence = f"`airflow db migrate` ended with {done.returncode}: see {log}."
-        raise AirflowNotReady("airflow_migration_failed", sentence)
+        raise AirflowSetupError("airflow_migration_failed", sentence)
     state["airflow_schema"] = version

@@ -91,6 +91,11 @@ class Servers:
     standby: Cluster
     analytic: Cluster
 
+    @property
+    def wal_archive(self) -> Path:
+        """Where the primary puts its finished WAL."""
+        return self.primary.data.parent / "wal_archive"
+
     def all(self) -> tuple[Cluster, Cluster, Cluster]:
         """In the order in which they are started."""
         return self.primary, self.standby, self.analytic
@@ -112,7 +117,9 @@ def data_folder(home: Path, user: ServerUser | None) -> Path:
     return Path("/var/lib/fuel-stat") / hashlib.sha256(str(home).encode()).hexdigest()[:12]
 
 
-def servers(folder: Path, ports: Mapping[str, int], secrets: Mapping[str, str], wanted: str | None) -> Servers:
+def servers(
+    folder: Path, ports: Mapping[str, int], secrets: Mapping[str, str], wanted: str | None
+) -> Servers:
     """The cluster objects for data below ``folder``.
 
     Raises:
@@ -161,7 +168,8 @@ def start(these: Servers, say: Callable[[str], None]) -> None:
     """Start what is not running, making it first where it does not exist; then roles, databases and migrations."""
     with ThreadPoolExecutor(2) as pool:
         analytic = pool.submit(_start_one, these.analytic, ANALYTIC_SETTINGS)
-        _start_one(these.primary, COLLECTOR_SETTINGS)
+        _make_archive(these)
+        _start_one(these.primary, _primary_settings(these))
         ensure_roles(these.primary.dsn("postgres"), these.primary.passwords)
         _make_once(these.standby, lambda: make_standby(these.primary, these.standby))
         _start_one(these.standby, COLLECTOR_SETTINGS)
@@ -171,11 +179,30 @@ def start(these: Servers, say: Callable[[str], None]) -> None:
     _prepare_analytic(these.analytic)
 
 
+def _primary_settings(these: Servers) -> dict[str, str | int]:
+    """The collector's settings and the WAL archive: a segment is copied beside and then renamed, so none is half."""
+    archive = these.wal_archive
+    return {
+        **COLLECTOR_SETTINGS,
+        "archive_mode": "on",
+        "archive_timeout": "5min",
+        "archive_command": (
+            f'test ! -f "{archive}/%f" && cp "%p" "{archive}/.%f" && mv "{archive}/.%f" "{archive}/%f"'
+        ),
+    }
+
+
 def _start_one(cluster: Cluster, settings: Mapping[str, str | int]) -> None:
     _make_once(cluster, lambda: cluster.initialise(settings))
     if not cluster.is_running():
         cluster.configure(settings)
         cluster.start()
+
+
+def _make_archive(these: Servers) -> None:
+    these.wal_archive.mkdir(parents=True, exist_ok=True)
+    if these.primary.user:
+        these.primary.user.own(these.wal_archive)
 
 
 def _make_once(cluster: Cluster, make: Callable[[], None]) -> None:

@@ -58,6 +58,12 @@ class Wiring:
     layout: Layout
     ports: Mapping[str, int]
     secrets: Mapping[str, str] = field(repr=False)
+    data: Path
+
+    @property
+    def wal_archive(self) -> Path:
+        """Where the primary puts its finished WAL, for restores to a point in time."""
+        return self.data / "wal_archive"
 
     def dsn(self, name: str, *, password: bool = True) -> str:
         """A libpq URL by name (see ``_DSNS``); without its password for showing."""
@@ -80,6 +86,7 @@ class Wiring:
             "FUEL_STAT_AIRFLOW_URL": self.url("airflow"),
             "FUEL_STAT_BACKUPS": str(self.layout.backups),
             "FUEL_STAT_REPORTS": str(self.layout.reports),
+            "FUEL_STAT_WAL_ARCHIVE": str(self.wal_archive),
             "FUEL_STAT_PEPPER": self.secrets["PEPPER"],
             "FUEL_STAT_ANALYTICS_ADMIN_PASSWORD": self.secrets["ANALYTICS_ADMIN_PASSWORD"],
             "FUEL_STAT_ANALYTICS_SECRET_KEY": self.secrets["ANALYTICS_SECRET_KEY"],
@@ -107,7 +114,9 @@ class Wiring:
             "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{at}",
             "DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+asyncpg://{at}",
             "LOGGING__BASE_LOG_FOLDER": str(self.layout.airflow / "logs"),
-            "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(self.layout.airflow / "logs/dag_processor"),
+            "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(
+                self.layout.airflow / "logs/dag_processor"
+            ),
             "API__BASE_URL": self.url("airflow"),
             "API__PORT": str(self.ports["airflow"]),
             "API__SECRET_KEY": self.secrets["AIRFLOW_SECRET_KEY"],
@@ -137,7 +146,12 @@ class Wiring:
 
 #: What must not be in the environment of a service that does not need it.
 _CREDENTIALS = frozenset(
-    {*_DSN_VARIABLES, "FUEL_STAT_PEPPER", "FUEL_STAT_ANALYTICS_ADMIN_PASSWORD", "FUEL_STAT_ANALYTICS_SECRET_KEY"}
+    {
+        *_DSN_VARIABLES,
+        "FUEL_STAT_PEPPER",
+        "FUEL_STAT_ANALYTICS_ADMIN_PASSWORD",
+        "FUEL_STAT_ANALYTICS_SECRET_KEY",
+    }
 )
 
 #: The credentials a service keeps; services that are not named keep all.

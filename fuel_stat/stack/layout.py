@@ -64,7 +64,9 @@ def prepare(where: Layout) -> None:
     if not os.access(where.home, os.W_OK | os.X_OK):
         raise _unwritable(where.home, "permission denied")
     if shutil.disk_usage(where.home).free < 500_000_000:
-        raise OperatorError("disk_full", f"Less than 500 MB are free at {where.home}: make room and run it again.")
+        raise OperatorError(
+            "disk_full", f"Less than 500 MB are free at {where.home}: make room and run it again."
+        )
 
 
 def _unwritable(folder: Path, why: str) -> OperatorError:

@@ -57,7 +57,9 @@ def _one(name: str, settings: Settings, remembered: Mapping[str, int], others: s
     variable = f"FUEL_STAT_{name.upper()}_PORT"
     if asked:
         if not 0 < asked < 65536:
-            raise OperatorError("bad_port", f"{variable}={asked} is not a port: choose one from 1024 to 65535.")
+            raise OperatorError(
+                "bad_port", f"{variable}={asked} is not a port: choose one from 1024 to 65535."
+            )
         if asked in others or not is_free(asked):
             sentence = f"Port {asked} ({variable}) is taken: stop what listens there, or choose another port."
             raise OperatorError("port_taken", sentence)

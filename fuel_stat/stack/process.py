@@ -1,6 +1,7 @@
 """Processes of the stack: started in their own session, recorded on disk, stopped by what was recorded.
 
-A record holds the process id *and* its start time: a number that the system gave to somebody else later is never killed.
+A record holds the process id *and* its start time: a number that the system gave to somebody else later is
+never killed.
 """
 
 from __future__ import annotations
@@ -84,26 +85,38 @@ def running(run: Path) -> dict[str, Process]:
     return {name: process for name, process in recorded(run).items() if process.alive()}
 
 
-def stop(processes: Sequence[Process], *, run: Path, timeout: float) -> list[str]:
-    """Ask the processes to end, kill what remains after ``timeout`` seconds with all of its session.
+def stop(
+    processes: Sequence[Process], *, run: Path, timeout: float, patience: Mapping[str, float] | None = None
+) -> list[str]:
+    """Ask the processes to end; kill what remains after its time with all of its session.
 
-    Returns the names of those that had to be killed.
+    Args:
+        processes: recorded processes, running or not.
+        run: the folder of their records, which are removed.
+        timeout: seconds that a process has.
+        patience: other times, by name.
+
+    Returns:
+        The names of those that had to be killed.
     """
     alive = [process for process in processes if process.alive()]
     for process in alive:
         _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + timeout
-    while any(process.alive() for process in alive) and time.monotonic() < deadline:
+    began = time.monotonic()
+    stubborn = []
+    while alive:
         _reap(alive)
-        time.sleep(0.05)
-    stubborn = [process for process in alive if process.alive()]
-    for process in stubborn:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    _reap(alive)
+        alive = [process for process in alive if process.alive()]
+        waited = time.monotonic() - began
+        late = [process for process in alive if waited > (patience or {}).get(process.name, timeout)]
+        for process in late:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        stubborn += [process.name for process in late if process.name not in stubborn]
+        time.sleep(0.05 if alive else 0)
     for process in processes:
         (run / f"{process.name}.json").unlink(missing_ok=True)
-    return [process.name for process in stubborn]
+    return stubborn
 
 
 def sweep(home: Path, *, spare: frozenset[int] = frozenset(), timeout: float = 5.0) -> list[int]:

@@ -18,7 +18,9 @@ class Settings:
     analytics_port: int = option(
         "FUEL_STAT_ANALYTICS_PORT", 0, "Port of the analytics API and page (0: 8002, or a free one)."
     )
-    airflow_port: int = option("FUEL_STAT_AIRFLOW_PORT", 0, "Port of Airflow's page and API (0: 8080, or a free one).")
+    airflow_port: int = option(
+        "FUEL_STAT_AIRFLOW_PORT", 0, "Port of Airflow's page and API (0: 8080, or a free one)."
+    )
     primary_port: int = option(
         "FUEL_STAT_PRIMARY_PORT", 0, "Port of the collector's primary (0: 54321, or a free one)."
     )
@@ -29,10 +31,14 @@ class Settings:
         "FUEL_STAT_ANALYTIC_PORT", 0, "Port of the analytic server (0: 54323, or a free one)."
     )
     pg_bin: str = option(
-        "FUEL_STAT_PG_BIN", "", "Folder of Postgres programs, or `wheel`; by default an installed one, else the wheel's."
+        "FUEL_STAT_PG_BIN",
+        "",
+        "Folder of Postgres programs, or `wheel` (empty: an installed one, else the wheel's).",
     )
     any_port: bool = option(
-        "FUEL_STAT_ANY_PORT", False, "Choose free ports for everything, as tests do, instead of the usual ones."
+        "FUEL_STAT_ANY_PORT",
+        False,
+        "Choose free ports for everything, as tests do, instead of the usual ones.",
     )
     start_timeout: float = option(
         "FUEL_STAT_START_TIMEOUT", 180.0, "Seconds to wait until every service answers its health check."
@@ -44,9 +50,13 @@ class Settings:
         "FUEL_STAT_PIPELINE_TIMEOUT", 900.0, "Seconds to wait for a pipeline run that is followed."
     )
     parent_pid: int = option(
-        "FUEL_STAT_PARENT_PID", 0, "When set, the stack stops by itself once this process has gone (used by tests)."
+        "FUEL_STAT_PARENT_PID",
+        0,
+        "When set, the stack stops by itself once this process has gone (used by tests).",
     )
-    demo_nodes: int = option("FUEL_STAT_DEMO_NODES", 60, "How many nodes the demonstration's simulated fleet has.")
+    demo_nodes: int = option(
+        "FUEL_STAT_DEMO_NODES", 60, "How many nodes the demonstration's simulated fleet has."
+    )
     demo_seed: int = option("FUEL_STAT_DEMO_SEED", 1, "Seed of the demonstration's simulated fleet.")
 
 

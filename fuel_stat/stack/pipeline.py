@@ -1,0 +1,130 @@
+"""Running the pipeline through Airflow and following it to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fuel_stat.errors import FuelStatError
+from fuel_stat.stack.airflow_api import AirflowApi, Run
+
+#: The DAG that brings the data, and the one that its asset event starts.
+EXTRACT, BUILD = "extract_load", "build_marts"
+#: All DAGs that a complete stack has running.
+DAGS = (EXTRACT, BUILD, "backfill", "backup_collector", "maintain_partitions")
+#: At most one task at a time reads the standby, and one writes the marts.
+POOLS: Mapping[str, int] = {"standby": 1, "warehouse": 1}
+
+_POLL_SECONDS = 1.0
+
+
+class PipelineError(FuelStatError):
+    """A run failed or did not end in time."""
+
+
+def ready(api: AirflowApi, say: Callable[[str], None], *, timeout: float) -> list[str]:
+    """Make the pools and wait until Airflow has read the DAG files; returns the DAGs' ids.
+
+    Raises:
+        PipelineError: ``dag_import_failed`` with the first error.
+    """
+    api.ensure_pools(POOLS)
+    deadline = time.monotonic() + timeout
+    while True:
+        found = [dag for dag in DAGS if dag in api.dags()]
+        errors = api.import_errors()
+        if errors:
+            raise PipelineError("dag_import_failed", f"A DAG file cannot be read: {errors[0]}")
+        if len(found) == len(DAGS) or time.monotonic() > deadline:
+            return found
+        say("waiting for Airflow to read the DAGs")
+        time.sleep(_POLL_SECONDS)
+
+
+def unpause(api: AirflowApi, dags: list[str]) -> None:
+    """Let the DAGs run on their schedules."""
+    paused = api.dags()
+    for dag in dags:
+        if paused.get(dag):
+            api.pause(dag, False)
+
+
+def run(
+    api: AirflowApi,
+    dag: str,
+    conf: Mapping[str, Any] | None,
+    *,
+    wait: bool,
+    timeout: float,
+    say: Callable[[str], None],
+) -> list[Run]:
+    """Trigger a DAG; follow it, and after the extraction the build that it causes (none when nothing was new).
+
+    Returns:
+        The runs, each as it was when it was last looked at.
+
+    Raises:
+        PipelineError: ``pipeline_failed``, ``pipeline_timeout``.
+    """
+    # Triggered while it is paused, the run stands in line before those that the schedule will make.
+    first = api.trigger(dag, conf)
+    unpause(api, [dag, BUILD] if dag == EXTRACT else [dag])
+    say(f"{dag}: {first.run_id}")
+    if not wait:
+        return [first]
+    deadline = time.monotonic() + timeout
+    runs = [follow(api, first, deadline, say)]
+    if dag == EXTRACT and BUILD in api.dags():
+        runs += [follow(api, build, deadline, say) for build in _builds(api, runs[0], deadline, say)]
+    return runs
+
+
+def follow(api: AirflowApi, of: Run, deadline: float, say: Callable[[str], None]) -> Run:
+    """Wait for the end of a run, saying which of its tasks run."""
+    while True:
+        now = api.run(of.dag, of.run_id)
+        tasks = api.tasks(now)
+        if now.state == "failed":
+            failed = [task.task_id for task in tasks if task.state in ("failed", "upstream_failed")]
+            sentence = f"{now.dag} failed at {', '.join(failed[:3]) or 'its start'} (run {now.run_id})."
+            raise PipelineError("pipeline_failed", f"{sentence} See `fuel-stat logs` or Airflow's page.")
+        done = sum(task.state in ("success", "skipped") for task in tasks)
+        active = [
+            _shown(task.task_id, task.try_number)
+            for task in tasks
+            if task.state in ("running", "up_for_retry")
+        ]
+        say(f"{now.dag}: {done}/{len(tasks)} tasks done" + (f", now {', '.join(active)}" if active else ""))
+        if now.finished:
+            return now
+        _check(deadline, f"{now.dag} ({now.run_id}) is still {now.state}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _builds(api: AirflowApi, cause: Run, deadline: float, say: Callable[[str], None]) -> list[Run]:
+    """The build that the extraction's asset event started, maybe together with other events.
+
+    An extraction that found nothing new changes no asset; then the builds count that are under way already: the
+    schedule's own extraction was quicker and took the rows.
+    """
+    if not api.has_events(cause):
+        return [run for run in api.runs(BUILD) if not run.finished]
+    while True:
+        for run in api.runs(BUILD):
+            if cause.run_id in api.caused_by(run):
+                return [run]
+        say(f"waiting for {BUILD}")
+        _check(deadline, f"{BUILD} was not started by {cause.run_id}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _shown(task: str, tries: int) -> str:
+    return task if tries <= 1 else f"{task} (try {tries})"
+
+
+def _check(deadline: float, what: str) -> None:
+    if time.monotonic() > deadline:
+        raise PipelineError(
+            "pipeline_timeout", f"{what}: it goes on in Airflow, but nobody waits for it any more."
+        )
