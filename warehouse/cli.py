@@ -1,0 +1,124 @@
+"""``fuel-stat warehouse …``, ``fuel-stat reconcile`` and ``fuel-stat import-legacy``."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fuel_stat.errors import OperatorError
+from warehouse.settings import Settings, settings
+
+app = typer.Typer(help="Extraction, reloads and publications of the warehouse.", no_args_is_help=True)
+_console = Console()
+
+
+def _settings() -> Settings:
+    return settings(os.environ)
+
+
+@app.command()
+def extract(
+    chunk_landings: Annotated[int, typer.Option(min=1, help="Landed requests a transaction.")] = 2_000,
+    accept_new_source: Annotated[
+        bool, typer.Option(help="Go on although the source has nothing of what was loaded.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Load everything that has landed since the last load, from the standby."""
+    from warehouse.extract import Options, run_extract
+    from warehouse.extract_alarms import Thresholds
+
+    found = _settings()
+    report = run_extract(
+        found.standby_dsn,
+        found.warehouse_dsn,
+        found.pepper_bytes(),
+        primary_dsn=found.admin_dsn,
+        options=Options(
+            chunk_landings=chunk_landings,
+            accept_new_source=accept_new_source,
+            reason="manual",
+            thresholds=Thresholds(found.lag_alarm_seconds, found.transaction_alarm_seconds),
+        ),
+    )
+    if as_json:
+        print(json.dumps(_plain(report), indent=2))
+        return
+    print(
+        f"{report.records} records of {report.landings} landed requests, {report.contacts} contacts,"
+        f" {report.bytes} bytes in {report.seconds:.2f} s; watermark {report.to_xid}."
+    )
+    for alarm in report.alarms:
+        typer.echo(f"alarm {alarm.code}: {alarm.sentence}", err=True)
+
+
+@app.command()
+def loads(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The latest loads: window, rows, bytes, lag, who held the window, alarms."""
+    columns = (
+        "load_id, state, mode, reason, from_xid::text, to_xid::text, landings, records, contacts, removed, bytes,"
+        " round(lag_seconds::numeric, 1)::float as lag_seconds, oldest_transaction, alarms,"
+        " finished_at, superseded_by, error"
+    )
+    with psycopg.connect(_settings().warehouse_dsn) as connection:
+        cursor = connection.execute(f"select {columns} from ops.load order by load_id desc limit {limit:d}")
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    if as_json:
+        print(json.dumps(rows, indent=2, default=str))
+        return
+    shown = [
+        "load_id",
+        "state",
+        "mode",
+        "from_xid",
+        "to_xid",
+        "landings",
+        "records",
+        "contacts",
+        "removed",
+        "lag_seconds",
+    ]
+    table = Table(*shown, "held by", "alarms", "finished")
+    for row in rows:
+        alarms = ", ".join(alarm["code"] for alarm in row["alarms"]) or row["error"] or ""
+        finished = f"{row['finished_at']:%F %T}" if row["finished_at"] else ""
+        table.add_row(
+            *(str(row[name]) for name in shown), _holder(row["oldest_transaction"]), alarms, finished
+        )
+    _console.print(table)
+
+
+def _holder(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    if "database" not in found:
+        return f"xid {found['xid']}"
+    return f"{found['database']} pid {found['pid']} {found['application'] or ''}".strip()
+
+
+def _plain(value: Any) -> Any:
+    from dataclasses import asdict
+
+    return json.loads(json.dumps(asdict(value), default=str))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise OperatorError("bad_day", f"{text!r} is not a day: write YYYY-MM-DD.") from error
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,246 @@
+"""Extraction: from the collector's standby to raw, every landed record exactly once.
+
+A run first checks that what was loaded still agrees with the source (:mod:`warehouse.windows`) and compares again
+where it does not (:mod:`warehouse.reload_resync`); then it loads the window from the watermark to the snapshot's
+xmin, in chunks, each in one transaction on the analytic side. It may be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from fuel_stat import log
+from warehouse.errors import ExtractionError
+from warehouse.extract_alarms import Alarm, Thresholds, alarms_of, oldest_transaction
+from warehouse.extract_chunk import Chunk, ChunkResult, load_chunk
+from warehouse.extract_source import Source, is_recovery_conflict, is_transient, open_source
+from warehouse.load import Pseudonyms, finish_load, new_load, open_warehouse
+from warehouse.reload_resync import Resync, resync
+from warehouse.windows import Agreement, compare_windows, loaded_windows
+
+_log = log.get(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run behaves.
+
+    ``attempts`` counts tries of a chunk; ``chunk_landings`` is halved on each recovery conflict.
+    """
+
+    chunk_landings: int = 2_000
+    attempts: int = 6
+    backoff_seconds: float = 0.5
+    reason: str = "scheduled"
+    accept_new_source: bool = False
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a run did: transactions are 64-bit, times in seconds, ``bytes`` as they were streamed (compressed).
+
+    ``oldest_transaction`` says who holds the window (see :func:`warehouse.extract_alarms.oldest_transaction`).
+    """
+
+    load_ids: tuple[int, ...]
+    from_xid: int
+    to_xid: int
+    landings: int = 0
+    records: int = 0
+    bytes: int = 0
+    contacts: int = 0
+    unreadable: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+    lag_seconds: float | None = None
+    oldest_transaction: dict[str, Any] | None = None
+    alarms: tuple[Alarm, ...] = ()
+    resync: Resync | None = None
+    retries: int = 0
+
+    @property
+    def load_id(self) -> int | None:
+        """The newest load of the run; None when nothing was new."""
+        return self.load_ids[-1] if self.load_ids else None
+
+
+class _Run:
+    """The state of one run: connections' addresses, options, retries."""
+
+    def __init__(
+        self, standby_dsn: str, warehouse_dsn: str, pepper: bytes, primary_dsn: str | None, options: Options
+    ) -> None:
+        self.standby_dsn = standby_dsn
+        self.warehouse_dsn = warehouse_dsn
+        self.primary_dsn = primary_dsn
+        self.options = options
+        self.pseudonyms = Pseudonyms(pepper)
+        self.chunk_landings = options.chunk_landings
+        self.retries = 0
+        self._holder: tuple[int, dict[str, Any] | None] = (-1, None)
+
+    def retrying(self, work: Callable[[Source], T]) -> T:
+        """Do the work on a fresh snapshot, again after a recovery conflict or while the standby is away."""
+        for attempt in range(1, self.options.attempts + 1):
+            try:
+                with open_source(self.standby_dsn) as source:
+                    return work(source)
+            except psycopg.Error as error:
+                if not is_transient(error) or attempt == self.options.attempts:
+                    raise
+                if is_recovery_conflict(error):
+                    self.chunk_landings = max(1, self.chunk_landings // 2)
+                self.retries += 1
+                _log.warning("extraction_retried", attempt=attempt, error=str(error).strip())
+                time.sleep(self.options.backoff_seconds * 2 ** (attempt - 1))
+        raise AssertionError("the last attempt returns or raises")
+
+    def go(self, connection: psycopg.Connection[Any]) -> LoadReport:
+        """Check the windows, compare again where they disagree, then load chunk after chunk."""
+        begun = time.monotonic()
+        resynced = self.retrying(lambda source: self._check(connection, source))
+        windows = loaded_windows(connection, limit=1)
+        start = windows[0].to_xid if windows else 0
+        report = LoadReport((), start, start, resync=resynced)
+        if resynced:
+            report = replace(
+                report,
+                load_ids=(resynced.load_id,),
+                records=resynced.inserted_records,
+                landings=resynced.inserted_landings,
+                removed=resynced.removed_records,
+            )
+        target: int | None = None
+        position = start
+        while target is None or position < target:
+            result, target = self.retrying(lambda source: self._chunk(connection, source, position, target))  # noqa: B023
+            position = result.to_xid
+            report = _add(report, result)
+        return replace(report, seconds=time.monotonic() - begun, retries=self.retries)
+
+    def _check(self, connection: psycopg.Connection[Any], source: Source) -> Resync | None:
+        agreement = compare_windows(connection, source)
+        if agreement.boundary is None:
+            return None
+        if not agreement.common and not self.options.accept_new_source:
+            raise ExtractionError(
+                "source_shares_no_history",
+                "Nothing that was loaded is in this source: is it the right server? If its history really was"
+                " replaced, run `fuel-stat warehouse extract --accept-new-source`.",
+            )
+        _log.warning("windows_disagree", boundary=agreement.boundary, watermark=agreement.watermark)
+        return self._resync(connection, source, agreement)
+
+    def _resync(self, connection: psycopg.Connection[Any], source: Source, agreement: Agreement) -> Resync:
+        with connection.transaction():
+            return resync(connection, source, agreement.boundary or 0, self.pseudonyms, self.options.reason)
+
+    def _chunk(
+        self, connection: psycopg.Connection[Any], source: Source, position: int, target: int | None
+    ) -> tuple[ChunkResult, int]:
+        """One chunk from ``position``; the target is fixed by the first snapshot, so that a run ends."""
+        snapshot = source.snapshot
+        if target is None:
+            target = max(position, snapshot.xmin)
+        if snapshot.xmin < target:
+            raise ExtractionError(
+                "source_went_back", "The source lost history while it was read; the next run compares again."
+            )
+        end = source.cut(position, target, self.chunk_landings)
+        if self._holder[0] != snapshot.xmin:
+            self._holder = (snapshot.xmin, oldest_transaction(snapshot, self.primary_dsn))
+        holder = self._holder[1]
+        found = alarms_of(connection, snapshot, holder, self.options.thresholds)
+        chunk = Chunk(position, end, self.options.reason, holder, found)
+        return load_chunk(connection, self.warehouse_dsn, source, chunk, self.pseudonyms), target
+
+
+def run_extract(
+    standby_dsn: str,
+    warehouse_dsn: str,
+    pepper: bytes,
+    *,
+    primary_dsn: str | None = None,
+    reason: str | None = None,
+    options: Options | None = None,
+) -> LoadReport:
+    """Load everything that has landed since the last run.
+
+    Args:
+        standby_dsn: the collector's database on the standby, as fuel_extract.
+        warehouse_dsn: the analytic database, as fuel_warehouse.
+        pepper: the secret of the pseudonyms; uids never reach the analytic database.
+        primary_dsn: the collector's primary (a role with pg_monitor), to say who holds the window. Optional.
+        reason: why it runs, for the load rows; by default the options' (``scheduled``).
+        options: see :class:`Options`.
+
+    Raises:
+        ExtractionError: codes ``extraction_running``, ``source_shares_no_history``, ``source_went_back``,
+            ``expansion_mismatch``, ``source_unavailable``, ``load_failed``. A failed load row says so too.
+    """
+    options = options or Options()
+    if reason is not None:
+        options = replace(options, reason=reason)
+    run = _Run(standby_dsn, warehouse_dsn, pepper, primary_dsn, options)
+    with open_warehouse(warehouse_dsn) as connection:
+        try:
+            report = run.go(connection)
+        except (psycopg.Error, ExtractionError) as error:
+            failure = _as_extraction_error(error)
+            _note_failure(connection, run.options.reason, failure)
+            if failure is error:
+                raise
+            raise failure from error
+    _log.info(
+        "extracted",
+        loads=list(report.load_ids),
+        landings=report.landings,
+        records=report.records,
+        bytes=report.bytes,
+        seconds=round(report.seconds, 3),
+        lag_seconds=report.lag_seconds,
+        alarms=[alarm.code for alarm in report.alarms],
+    )
+    return report
+
+
+def _as_extraction_error(error: psycopg.Error | ExtractionError) -> ExtractionError:
+    if isinstance(error, ExtractionError):
+        return error
+    code = "source_unavailable" if is_transient(error) else "load_failed"
+    return ExtractionError(code, " ".join(str(error).split()) or type(error).__name__)
+
+
+def _note_failure(connection: psycopg.Connection[Any], reason: str, failure: ExtractionError) -> None:
+    """A failed run leaves a row as well, where the analytic database can still be written."""
+    _log.error("extraction_failed", code=failure.code, error=failure.sentence)
+    if connection.broken or connection.closed:
+        return
+    with connection.transaction():
+        load_id = new_load(connection, state="failed", reason=reason)
+        alarm = Alarm(failure.code, failure.sentence)
+        finish_load(connection, load_id, error=str(failure), alarms=Jsonb([alarm.as_json()]))
+
+
+def _add(report: LoadReport, result: ChunkResult) -> LoadReport:
+    return replace(
+        report,
+        load_ids=report.load_ids if result.is_empty else (*report.load_ids, result.load_id),
+        to_xid=result.to_xid,
+        landings=report.landings + result.landings,
+        records=report.records + result.records,
+        bytes=report.bytes + result.bytes,
+        contacts=report.contacts + result.contacts,
+        unreadable=report.unreadable + result.unreadable,
+        lag_seconds=result.lag_seconds,
+        oldest_transaction=result.oldest_transaction,
+        alarms=result.alarms,
+    )

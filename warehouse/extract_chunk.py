@@ -1,0 +1,230 @@
+"""One chunk of a window: rows, watermark, window and seals in one transaction on the analytic side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from warehouse.errors import ExpansionError
+from warehouse.expand import Landing, expand, unreadable
+from warehouse.extract_alarms import Alarm
+from warehouse.extract_source import Slice, Snapshot, Source, of_kind, within
+from warehouse.load import (
+    Pseudonyms,
+    RecordCopy,
+    check_expansion,
+    finish_load,
+    new_load,
+    record_window,
+    seal,
+    table_of,
+    write_contacts,
+    write_decisions,
+)
+from warehouse.reload_resync import resync
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The window ``[from_xid, to_xid)`` to load now, and what is known about the source."""
+
+    from_xid: int
+    to_xid: int
+    reason: str
+    oldest_transaction: dict[str, Any] | None
+    alarms: tuple[Alarm, ...]
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What one load brought."""
+
+    load_id: int
+    to_xid: int
+    landings: int
+    records: int
+    bytes: int
+    contacts: int
+    unreadable: int
+    lag_seconds: float | None
+    oldest_transaction: dict[str, Any] | None
+    alarms: tuple[Alarm, ...]
+    is_empty: bool = False
+
+
+def load_chunk(
+    connection: psycopg.Connection[Any],
+    warehouse_dsn: str,
+    source: Source,
+    chunk: Chunk,
+    pseudonyms: Pseudonyms,
+) -> ChunkResult:
+    """Load a chunk, by the fast way if it can be.
+
+    Records that jsonb cannot hold are found one by one and marked; rows that are there already (a window that was
+    loaded under another history) are compared instead of copied.
+    """
+    try:
+        with connection.transaction():
+            return _load(connection, source, chunk, pseudonyms, None)
+    except (psycopg.DataError, ExpansionError):
+        with (
+            psycopg.connect(warehouse_dsn, autocommit=True, application_name="fuel-stat check") as checker,
+            connection.transaction(),
+        ):
+            return _load(connection, source, chunk, pseudonyms, checker)
+    except psycopg.errors.UniqueViolation:
+        with connection.transaction():
+            done = resync(
+                connection,
+                source,
+                chunk.from_xid,
+                pseudonyms,
+                chunk.reason,
+                to_xid=chunk.to_xid,
+                supersede=False,
+            )
+        return ChunkResult(
+            done.load_id, chunk.to_xid, done.inserted_landings, done.inserted_records, 0, 0, 0,
+            source.snapshot.lag_seconds, chunk.oldest_transaction, chunk.alarms,
+        )  # fmt: skip
+
+
+def _load(
+    connection: psycopg.Connection[Any],
+    source: Source,
+    chunk: Chunk,
+    pseudonyms: Pseudonyms,
+    checker: psycopg.Connection[Any] | None,
+) -> ChunkResult:
+    condition = within(chunk.from_xid, chunk.to_xid)
+    slices = source.summary(condition)
+    decisions = source.decisions(condition)
+    snapshot = source.snapshot
+    is_empty = not slices and not decisions
+    load_id = _empty_load(connection, chunk) if is_empty else None
+    if load_id is None:
+        load_id = new_load(connection, state="loaded", reason=chunk.reason, from_xid=str(chunk.from_xid))
+    record_window(connection, load_id, slices)
+    marked = 0
+    for kind in sorted({s.kind for s in slices if s.kind != "contact"}):
+        marked += _copy_kind(connection, source, kind, load_id, condition, pseudonyms, checker)
+        check_expansion(kind, slices, seal(connection, load_id, kind))
+    for batch in source.contacts(condition):
+        write_contacts(connection, load_id, batch, pseudonyms)
+    write_decisions(connection, load_id, decisions, pseudonyms)
+    result = _result(load_id, chunk, slices, marked, snapshot.lag_seconds)
+    top = source.max_xid(chunk.from_xid, chunk.to_xid)
+    finish_load(connection, load_id, **_columns(result, slices, top), **_source_columns(snapshot, chunk))
+    return replace(result, is_empty=is_empty)
+
+
+def _empty_load(connection: psycopg.Connection[Any], chunk: Chunk) -> int | None:
+    """The newest load, when it brought nothing and ends where this chunk starts: it is extended, so that a run
+    every few seconds does not leave a row each."""
+    row = connection.execute(
+        "select load_id from (select * from ops.load where state = 'loaded' and mode in ('window', 'resync')"
+        "   and superseded_by is null order by load_id desc limit 1) as newest"
+        " where mode = 'window' and to_xid = %s::xid8"
+        " and not exists (select from ops.load_window as w where w.load_id = newest.load_id)"
+        " and not exists (select from raw.installation_decision as d where d.load_id = newest.load_id)",
+        (str(chunk.from_xid),),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _source_columns(snapshot: Snapshot, chunk: Chunk) -> dict[str, object]:
+    return {
+        "system_identifier": snapshot.system_identifier,
+        "timeline": snapshot.timeline,
+        "to_xid": str(chunk.to_xid),
+        "source_xmax": str(snapshot.xmax),
+        "lag_seconds": snapshot.lag_seconds,
+    }
+
+
+def _copy_kind(
+    connection: psycopg.Connection[Any],
+    source: Source,
+    kind: str,
+    load_id: int,
+    condition: sql.Composable,
+    pseudonyms: Pseudonyms,
+    checker: psycopg.Connection[Any] | None,
+) -> int:
+    """Stream one kind; returns how many records had to be marked as unreadable."""
+    table = table_of(connection, kind)
+    marked = 0
+    with RecordCopy(connection, table, load_id, pseudonyms) as copy:
+        for landing in source.landings(of_kind(kind, condition)):
+            if checker is None:
+                copy.write(landing)
+                continue
+            records = list(_checked(landing, pseudonyms, checker))
+            marked += sum(1 for _, _, bad in records if bad)
+            copy.write_records(landing, [(position, text) for position, text, _ in records])
+    return marked
+
+
+def _checked(
+    landing: Landing, pseudonyms: Pseudonyms, checker: psycopg.Connection[Any]
+) -> Iterator[tuple[int, bytes, bool]]:
+    """Position, text, and whether the text stands in for a record that cannot be stored."""
+    try:
+        records = list(expand(landing, pseudonyms[landing.uid]))
+    except ExpansionError as error:
+        for position in landing.positions:
+            yield position, unreadable(error.code), True
+        return
+    for position, text in records:
+        try:
+            checker.execute("select %s::text::jsonb", (text.decode(),))
+        except (psycopg.DataError, psycopg.OperationalError, UnicodeDecodeError) as error:
+            reason = getattr(error, "sqlstate", None) or "not_utf8"
+            if reason[:2] not in ("22", "54", "no"):
+                raise
+            yield position, unreadable(reason), True
+        else:
+            yield position, text, False
+
+
+def _result(
+    load_id: int, chunk: Chunk, slices: list[Slice], marked: int, lag_seconds: float | None
+) -> ChunkResult:
+    landed = [s for s in slices if s.kind != "contact"]
+    alarms = chunk.alarms
+    if marked:
+        alarms = (*alarms, Alarm("unreadable_records", f"{marked} records could not be stored as they are."))
+    return ChunkResult(
+        load_id=load_id,
+        to_xid=chunk.to_xid,
+        landings=sum(s.landings for s in landed),
+        records=sum(s.records for s in landed),
+        bytes=sum(s.bytes for s in landed),
+        contacts=sum(s.records for s in slices if s.kind == "contact"),
+        unreadable=marked,
+        lag_seconds=lag_seconds,
+        oldest_transaction=chunk.oldest_transaction,
+        alarms=alarms,
+    )
+
+
+def _columns(result: ChunkResult, slices: list[Slice], max_row_xid: int | None) -> dict[str, object]:
+    holder = result.oldest_transaction
+    return {
+        "landings": result.landings,
+        "records": result.records,
+        "bytes": result.bytes,
+        "contacts": result.contacts,
+        "unreadable": result.unreadable,
+        "window_count": sum(s.landings for s in slices),
+        "window_hash": sum(s.hash for s in slices),
+        "max_row_xid": None if max_row_xid is None else str(max_row_xid),
+        "oldest_transaction": None if holder is None else Jsonb(holder),
+        "alarms": Jsonb([alarm.as_json() for alarm in result.alarms]),
+    }

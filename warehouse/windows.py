@@ -1,0 +1,108 @@
+"""Do the windows that were loaded still agree with the source?
+
+A promotion or a restore may leave the source with less, or other, history than the one that was loaded. System
+identifier and timeline do not tell (a booted base backup keeps both and reuses transactions), so count and hash of the
+loaded windows are compared with the source, newest first, until one that agrees also proves all older ones.
+
+The proof: a server's history is a prefix of what was written, up to some point. A window that agrees and has a row
+of transaction x shows that the source's history reaches x's commit. If x had not ended when an older window was read
+(``source_xmax`` of that load <= x), then all rows of the older one were committed before x, and are there too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import psycopg
+
+from warehouse.extract_source import Coverage, Source, within
+
+_LOADS = """
+select load_id, from_xid::text, to_xid::text, source_xmax::text, max_row_xid::text
+from ops.load
+where state = 'loaded' and mode in ('window', 'resync') and superseded_by is null
+order by load_id desc
+"""
+Place = tuple[str, date, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A loaded window ``[from_xid, to_xid)``; ``max_row_xid`` is None when nothing had landed in it."""
+
+    load_id: int
+    from_xid: int
+    to_xid: int
+    source_xmax: int
+    max_row_xid: int | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far source and warehouse agree.
+
+    ``boundary``: transactions below it need no look; None when all windows agree.
+    ``common``: whether any window with rows agreed (or there was none).
+    """
+
+    watermark: int
+    boundary: int | None
+    common: bool
+    checked: int
+
+
+def loaded_windows(connection: psycopg.Connection[Any], limit: int | None = None) -> list[Window]:
+    """Windows in force, newest first."""
+    rows = connection.execute(_LOADS + (f" limit {limit:d}" if limit else ""))
+    return [
+        Window(load_id, int(lower), int(upper), int(xmax or upper), None if top is None else int(top))
+        for load_id, lower, upper, xmax, top in rows
+    ]
+
+
+def compare_windows(connection: psycopg.Connection[Any], source: Source) -> Agreement:
+    """Compare the loaded windows with the source, newest first, until the older ones are proven."""
+    windows = loaded_windows(connection)
+    if not windows:
+        return Agreement(0, None, True, 0)
+    watermark = windows[0].to_xid
+    coverage = source.coverage()
+    boundary = next((w.from_xid for w in reversed(windows) if w.to_xid > source.snapshot.xmin), None)
+    upper = min(watermark, boundary or watermark)
+    proof, checked, common = -1, 0, False
+    for window in windows:
+        if window.max_row_xid is None or (boundary is not None and window.from_xid >= boundary):
+            continue
+        if window.source_xmax <= proof:
+            break
+        checked += 1
+        # Up to the next window with rows: the empty ones between must still be empty.
+        if _agrees(connection, source, coverage, window, upper):
+            proof, common = max(proof, window.max_row_xid), True
+        else:
+            boundary = window.from_xid
+        upper = window.from_xid
+    nothing_loaded = all(window.max_row_xid is None for window in windows)
+    return Agreement(watermark, boundary, common or nothing_loaded, checked)
+
+
+def _agrees(
+    connection: psycopg.Connection[Any], source: Source, coverage: Coverage, window: Window, upper: int
+) -> bool:
+    recorded: dict[Place, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+    rows = connection.execute(
+        "select kind, received_day, tier, landings, records, landing_hash from ops.load_window"
+        " where load_id = %s",
+        (window.load_id,),
+    )
+    for kind, day, tier, landings, records, total in rows:
+        if kind == "contact" or day in coverage:
+            recorded[kind, day, tier] = (landings, records, int(total))
+    found = {
+        (s.kind, s.day, s.tier): (s.landings, s.records, s.hash)
+        for s in source.summary(within(window.from_xid, upper))
+    }
+    return found == dict(recorded)
