@@ -22,7 +22,7 @@ def _switch(text: str) -> bool:
         raise ValueError("expected true or false") from None
 
 
-def _setting(default: Any, doc: str, parse: Callable[[str], Any] = str) -> Any:  # noqa: ANN401
+def _setting(default: Any, doc: str, parse: Callable[[str], Any] = str) -> Any:
     return field(default=default, metadata={"doc": doc, "parse": parse})
 
 
@@ -103,7 +103,7 @@ class Settings:
         return cls(**values)
 
 
-def _parse(each: Field[Any], name: str, text: str) -> Any:  # noqa: ANN401
+def _parse(each: Field[Any], name: str, text: str) -> Any:
     try:
         return each.metadata["parse"](text)
     except ValueError as error:

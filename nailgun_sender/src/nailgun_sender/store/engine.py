@@ -98,7 +98,7 @@ def _engine(url: str) -> Engine:
 def _take_over_transactions(engine: Engine) -> None:
     # Python's sqlite3 begins transactions late and commits before DDL; we say BEGIN ourselves.
     @sa.event.listens_for(engine, "connect")
-    def _connected(dbapi_connection: Any, _record: object) -> None:  # noqa: ANN401
+    def _connected(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.isolation_level = None
         dbapi_connection.execute("pragma synchronous = full")
 

@@ -145,6 +145,7 @@ def _sessions(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("accepted", _BIG, nullable=False, server_default=sa.text("0")),
         sa.Column("written", _BIG, nullable=False, server_default=sa.text("0")),
         sa.Column("dropped", _BIG, nullable=False, server_default=sa.text("0")),
+        sa.Column("last_batch", _BIG, nullable=False, server_default=sa.text("0")),
         # what its death took from the queue; exact, or "at most" when the tally is gone too
         sa.Column("lost", _BIG),
         sa.Column("lost_is_exact", sa.Boolean),

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from ..clock import now
 
 
-def insert_for(connection: Connection, table: sa.Table) -> Any:  # noqa: ANN401
+def insert_for(connection: Connection, table: sa.Table) -> Any:
     """Return the dialect's INSERT, which knows ON CONFLICT."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)

@@ -1,0 +1,16 @@
+"""Nothing leaves the node without consent: what is asked, what was answered, and whether sending is allowed now."""
+
+from .gate import Permission, permission
+from .receipts import Decision, Receipts
+from .texts import LEVELS, TEXT_VERSION, Field, Level
+
+__all__ = [
+    "LEVELS",
+    "TEXT_VERSION",
+    "Decision",
+    "Field",
+    "Level",
+    "Permission",
+    "Receipts",
+    "permission",
+]

@@ -1,0 +1,122 @@
+"""The recorder: the one object a host makes."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .lane import Lane
+from .observation import Observation
+from .settings import Settings
+from .tasks import Tasks
+from .urlmap import UrlMap
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the recorder of this process is at: totals since it started, and the present trouble."""
+
+    accepted: int
+    dropped: int
+    waiting: int
+    bugs: int
+    trouble: str | None
+
+
+class Recorder:
+    """Takes observations from the middleware and from tasks, in any process of the host.
+
+    It may be made before the host forks: each process gets a queue, a thread and a database
+    connection of its own at its first record, and what the parent had stays the parent's.
+    No method but ``flush`` and ``close`` takes time, and none raises into the host.
+    """
+
+    def __init__(self, settings: Settings | None = None, urls: UrlMap | None = None) -> None:
+        self.settings = Settings.from_env() if settings is None else settings
+        self.tasks = Tasks(self)
+        self._urls = UrlMap() if urls is None else urls
+        self._lanes: dict[int, Lane] = {}
+        self._inherited: list[dict[int, Lane]] = []
+        _follow(self)
+
+    def offer(self, seen: Observation, essential: bool = False) -> bool:
+        """Take an observation; False when it was dropped, which is counted."""
+        return self._lane().offer(seen, essential)
+
+    def note_bug(self) -> None:
+        """Count a failure of the recorder itself."""
+        self._lane().writer.bugs += 1
+
+    def error_room(self, headers: Sequence[tuple[str, str]]) -> int:
+        """How many bytes of a failed answer's body explain it: none unless it is plain text."""
+        given = {name.lower(): value.lower() for name, value in headers}
+        kind = given.get("content-type", "")
+        if given.get("content-encoding", "identity") != "identity":
+            return 0
+        textual = kind.startswith("text/") or "json" in kind or "xml" in kind
+        return self.settings.error_bytes if textual else 0
+
+    def status(self) -> Status:
+        """Say how recording goes in this process."""
+        lane = self._lane()
+        queue, writer = lane.queue, lane.writer
+        return Status(queue.accepted, queue.refused, len(queue), writer.bugs, writer.trouble)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until what was accepted so far is in the database; False when time ran out."""
+        lane = self._lane()
+        until = time.monotonic() + timeout
+        while not lane.writer.is_idle:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def close(self, timeout: float | None = None) -> None:
+        """Write what waits and end this process's session; called by itself at exit."""
+        lane = self._lanes.get(os.getpid())
+        if lane is not None:
+            lane.close(self.settings.flush_timeout if timeout is None else timeout)
+
+    def _lane(self) -> Lane:
+        # Lock-free on purpose: a lock could have been held by another thread at the fork.
+        pid = os.getpid()
+        lane = self._lanes.get(pid)
+        if lane is None:
+            lane = self._lanes.setdefault(pid, Lane(self.settings, self._urls))
+        return lane
+
+    def _forked(self) -> None:
+        # The parent's lanes are kept, unused: collecting them could close its connections.
+        self._inherited.append(self._lanes)
+        self._lanes = {}
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_hooked = threading.Lock()
+_is_hooked = False
+
+
+def _follow(recorder: Recorder) -> None:
+    global _is_hooked
+    _recorders.add(recorder)
+    with _hooked:
+        if not _is_hooked:
+            os.register_at_fork(after_in_child=_in_child)
+            atexit.register(_at_exit)
+            _is_hooked = True
+
+
+def _in_child() -> None:
+    for recorder in list(_recorders):
+        recorder._forked()
+
+
+def _at_exit() -> None:
+    for recorder in list(_recorders):
+        recorder.close()
