@@ -1,0 +1,47 @@
+{# Reading JSON that a node sent: every cast is guarded, a value of another type is null and never an error. #}
+
+{% macro json_text(document, path) -%}
+({{ document }} #>> '{ {{- path -}} }')
+{%- endmacro %}
+
+{% macro json_bigint(document, path) -%}
+case
+    when jsonb_typeof({{ document }} #> '{ {{- path -}} }') = 'number'
+        and ({{ document }} #>> '{ {{- path -}} }') ~ '^-?[0-9]{1,18}$'
+        then ({{ document }} #>> '{ {{- path -}} }')::bigint
+end
+{%- endmacro %}
+
+{% macro json_number(document, path) -%}
+case
+    when jsonb_typeof({{ document }} #> '{ {{- path -}} }') = 'number'
+        and ({{ document }} #>> '{ {{- path -}} }') ~ '^-?[0-9]{1,18}(\.[0-9]{1,9})?$'
+        then ({{ document }} #>> '{ {{- path -}} }')::numeric
+end
+{%- endmacro %}
+
+{% macro json_boolean(document, path) -%}
+case
+    when jsonb_typeof({{ document }} #> '{ {{- path -}} }') = 'boolean'
+        then ({{ document }} #>> '{ {{- path -}} }')::boolean
+end
+{%- endmacro %}
+
+{% macro json_array(document, path) -%}
+case
+    when jsonb_typeof({{ document }} #> '{ {{- path -}} }') = 'array'
+        then {{ document }} #> '{ {{- path -}} }'
+    else '[]'::jsonb
+end
+{%- endmacro %}
+
+{% macro json_array_length(document, path) -%}
+case
+    when jsonb_typeof({{ document }} #> '{ {{- path -}} }') = 'array'
+        then jsonb_array_length({{ document }} #> '{ {{- path -}} }')
+end
+{%- endmacro %}
+
+{% macro json_object(expression) -%}
+case when jsonb_typeof({{ expression }}) = 'object' then {{ expression }} else '{}'::jsonb end
+{%- endmacro %}

@@ -1,0 +1,83 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_touched',
+    touched_from='action_from_day',
+    replaced_on='event_day',
+    indexes=[
+        {'columns': ['installation_key', 'event_day']},
+        {'columns': ['action_key', 'installation_key']},
+        {'columns': ['cluster_key']}
+    ]
+) }}
+
+-- depends_on: {{ ref('int_installations_touched') }}
+
+with candidates as (
+    select
+        actions.*,
+        -- The first one received wins, as at the collector; a copy that a restore brought again loses.
+        row_number() over (
+            partition by actions.installation_key, actions.external_id
+            order by actions.received_at, actions.landing_id, actions.position
+        ) as attempt_number
+    from {{ ref('int_actions_dated') }} as actions
+    {%- if is_incremental() %}
+    inner join {{ ref('int_installations_touched') }} as touched
+        on
+            actions.installation_key = touched.installation_key
+            -- An event counts at most an hour after it was received: older rows cannot be of these days.
+            and actions.received_at >= (touched.action_from_day::timestamp - interval '{{ var("clamp_future") }}')
+            at time zone 'UTC'
+            and actions.event_day >= touched.action_from_day
+            and not exists (
+                select 1
+                from {{ this }} as kept
+                where
+                    kept.installation_key = actions.installation_key
+                    and kept.external_id = actions.external_id
+                    and kept.event_day < touched.action_from_day
+            )
+    {%- endif %}
+    where actions.external_id is not null
+)
+
+select
+    candidates.installation_key,
+    candidates.external_id,
+    candidates.landing_id,
+    candidates.position,
+    candidates.received_at,
+    candidates.tier,
+    {{ surrogate_key(['candidates.action_group', 'candidates.action_name', 'candidates.action_type']) }} as action_key,
+    candidates.action_group,
+    candidates.action_name,
+    candidates.action_type,
+    candidates.cluster_id,
+    case
+        when candidates.cluster_id is not null
+            then {{ surrogate_key(['candidates.installation_key', 'candidates.cluster_id']) }}
+    end as cluster_key,
+    candidates.started_at,
+    candidates.ended_at,
+    candidates.event_day,
+    candidates.day_source,
+    -- Only an end after its start, within a year, is a duration.
+    case
+        when
+            candidates.ended_at >= candidates.started_at
+            and candidates.ended_at < candidates.started_at + interval '1 year'
+            then extract(epoch from candidates.ended_at - candidates.started_at)::numeric(14, 6)
+    end as duration_seconds,
+    candidates.ended_with_status,
+    candidates.http_method,
+    candidates.http_status,
+    -- A task fails by its own word, a request by its answer. Unknown outcomes are null.
+    case
+        when candidates.action_type = 'nailgun_task' then candidates.ended_with_status <> 'ready'
+        else candidates.http_status >= 400
+    end as is_failed,
+    candidates.parent_task_id,
+    candidates.nodes_count,
+    candidates.task_uuid
+from candidates
+where candidates.attempt_number = 1
