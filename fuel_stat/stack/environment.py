@@ -88,8 +88,6 @@ class Wiring:
             "FUEL_STAT_REPORTS": str(self.layout.reports),
             "FUEL_STAT_WAL_ARCHIVE": str(self.wal_archive),
             "FUEL_STAT_PEPPER": self.secrets["PEPPER"],
-            "FUEL_STAT_ANALYTICS_ADMIN_PASSWORD": self.secrets["ANALYTICS_ADMIN_PASSWORD"],
-            "FUEL_STAT_ANALYTICS_SECRET_KEY": self.secrets["ANALYTICS_SECRET_KEY"],
         }
 
     def service(self, service: str) -> dict[str, str]:
@@ -145,28 +143,14 @@ class Wiring:
 
 
 #: What must not be in the environment of a service that does not need it.
-_CREDENTIALS = frozenset(
-    {
-        *_DSN_VARIABLES,
-        "FUEL_STAT_PEPPER",
-        "FUEL_STAT_ANALYTICS_ADMIN_PASSWORD",
-        "FUEL_STAT_ANALYTICS_SECRET_KEY",
-    }
-)
+_CREDENTIALS = frozenset({*_DSN_VARIABLES, "FUEL_STAT_PEPPER"})
 
 #: The credentials a service keeps; services that are not named keep all.
 _KEEP: Mapping[str, frozenset[str]] = {
     "ingest": frozenset({"FUEL_STAT_INGEST_DSN"}),
-    "analytics": frozenset(
-        {
-            "FUEL_STAT_ANALYTICS_DSN",
-            "FUEL_STAT_REPORTS_DSN",
-            "FUEL_STAT_PEPPER",
-            "FUEL_STAT_ANALYTICS_ADMIN_PASSWORD",
-            "FUEL_STAT_ANALYTICS_SECRET_KEY",
-        }
-    ),
+    "analytics": frozenset({"FUEL_STAT_ANALYTICS_DSN", "FUEL_STAT_REPORTS_DSN", "FUEL_STAT_PEPPER"}),
     "reports": frozenset({"FUEL_STAT_ANALYTICS_DSN", "FUEL_STAT_REPORTS_DSN", "FUEL_STAT_PEPPER"}),
+    # DAGs get connections by id, and only those.
     "airflow-api-server": frozenset(),
     "airflow-scheduler": frozenset(),
     "airflow-dag-processor": frozenset(),

@@ -13,9 +13,9 @@ _TIMEOUT = 5.0
 
 
 def answers(url: str) -> bool:
-    """Whether an HTTP service answers with anything but a server error."""
+    """Whether an HTTP service answers that page with 200."""
     try:
-        return httpx.get(url, timeout=_TIMEOUT, trust_env=False).status_code < 500
+        return httpx.get(url, timeout=_TIMEOUT, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

@@ -36,9 +36,6 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "AIRFLOW_SECRET_KEY": _password,
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_hex(32),
     "AIRFLOW_FERNET_KEY": _fernet_key,
-    # The analytics page's first user, and the key that signs its sessions.
-    "ANALYTICS_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
-    "ANALYTICS_SECRET_KEY": lambda: secrets.token_hex(32),
 }
 
 

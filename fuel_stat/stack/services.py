@@ -16,7 +16,7 @@ AIRFLOW = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "
 
 @dataclass(frozen=True)
 class Service:
-    """A process to run. ``health`` is the path that answers below 500 when it is well, where it speaks HTTP."""
+    """A process to run. ``health`` is the path that answers 200 when it is well, where it speaks HTTP."""
 
     name: str
     command: Sequence[str]
@@ -38,7 +38,7 @@ def services(wiring: Wiring) -> list[Service]:
     if present("ingest_api.wsgi"):
         found.append(_wsgi(wiring, "ingest", "ingest_api", "/api/v1/ping/"))
     if present("analytics_api.wsgi"):
-        found.append(_wsgi(wiring, "analytics", "analytics_api", "/api/v1/status"))
+        found.append(_wsgi(wiring, "analytics", "analytics_api", "/readyz"))
     if present("analytics_api.worker"):
         found.append(Service("reports", [sys.executable, "-m", "analytics_api.worker"]))
     return found + airflow_services(wiring)

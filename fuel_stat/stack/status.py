@@ -66,7 +66,7 @@ def _services(stack: Stack) -> dict[str, dict[str, Any]]:
         "ingest": {"url": url("ingest"), "healthy": health.answers(url("ingest") + "/api/v1/ping/")},
         "analytics": {
             "url": url("analytics"),
-            "healthy": health.answers(url("analytics") + "/api/v1/status"),
+            "healthy": health.answers(url("analytics") + "/readyz"),
         },
         "airflow": {"url": url("airflow"), "healthy": health.airflow_healthy(url("airflow"))},
     }
