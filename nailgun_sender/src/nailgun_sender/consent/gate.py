@@ -30,10 +30,17 @@ def permission(decision: Decision, environ: Mapping[str, str]) -> Permission:
     for name in (DO_NOT_TRACK, KILL_SWITCH):
         value = environ.get(name, "")
         if value.strip().lower() not in _NO:
-            return Permission(False, name.lower(), f"{name}={value} is set in the environment: nothing is sent.")
+            return Permission(
+                False, name.lower(), f"{name}={value} is set in the environment: nothing is sent."
+            )
     if decision.state == ON:
         return Permission(
-            True, "agreed", "The operator agreed.", decision.levels, decision.since, decision.text_version
+            True,
+            "agreed",
+            "The operator agreed.",
+            decision.levels,
+            decision.since,
+            decision.text_version,
         )
     if decision.state == OFF:
         return Permission(False, "refused", "The operator switched sending off.")

@@ -72,9 +72,7 @@ class Receipts:
             for row in rows
         ]
 
-    def agree(
-        self, levels: Sequence[str], *, who: str, via: str, include_past: bool = False
-    ) -> Decision:
+    def agree(self, levels: Sequence[str], *, who: str, via: str, include_past: bool = False) -> Decision:
         """Switch sending on for these levels.
 
         What was recorded before the first agreement stays on the node unless ``include_past``; a later change of
@@ -85,14 +83,18 @@ class Receipts:
         """
         unknown = [name for name in levels if name not in NAMES]
         if unknown:
-            raise ConsentError("unknown_level", f"There is no level {unknown[0]!r}; there are {', '.join(NAMES)}.")
+            raise ConsentError(
+                "unknown_level", f"There is no level {unknown[0]!r}; there are {', '.join(NAMES)}."
+            )
         chosen = tuple(name for name in NAMES if name in levels)
         if not chosen:
             raise ConsentError("no_level", "Choose at least one level, or switch sending off.")
         before = self.current()
         moment = now()
         since = before.since if before.state == ON else moment
-        return self._keep(Decision(ON, chosen, TEXT_VERSION, who, via, moment, None if include_past else since))
+        return self._keep(
+            Decision(ON, chosen, TEXT_VERSION, who, via, moment, None if include_past else since)
+        )
 
     def refuse(self, *, who: str, via: str) -> Decision:
         """Switch sending off."""

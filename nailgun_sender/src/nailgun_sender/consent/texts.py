@@ -80,10 +80,18 @@ CONFIGURATION = Level(
         Field("clusters[].release", "OpenStack release and operating system", "Newton on Ubuntu 16.04"),
         Field("clusters[].mode", "Availability mode", "ha_compact"),
         Field("clusters[].status", "State of the environment", "operational"),
-        Field("clusters[].attributes", "Chosen options; no passwords, keys or addresses", "libvirt_type: kvm"),
+        Field(
+            "clusters[].attributes",
+            "Chosen options; no passwords, keys or addresses",
+            "libvirt_type: kvm",
+        ),
         Field("clusters[].network_configuration", "Kind of network", "segmentation_type: vlan"),
         Field("clusters[].installed_plugins", "Plugins and their versions", "lbaas 3.0.0"),
-        Field("clusters[].nodes", "Roles and hardware; no names, serials or addresses", "compute, 24 cores, 64 GB"),
+        Field(
+            "clusters[].nodes",
+            "Roles and hardware; no names, serials or addresses",
+            "compute, 24 cores, 64 GB",
+        ),
     ),
 )
 

@@ -7,7 +7,7 @@
 | 400, 422, 413 | the batch is halved and tried; a single record is parked and reported |
 | 401 ``clock_skew`` | signed again with the collector's time |
 | 401 ``replayed`` | the structure was overtaken: dropped, a newer one follows |
-| other 401, 403, 404, 405, 3xx, other 4xx | the cycle ends and says so; nothing is parked: the address or the key is wrong |
+| other 401, 403, 404, 3xx, other 4xx | the cycle ends and says so; nothing is parked: address or key is wrong |
 | 408, 425, 429, 5xx, no answer | tried again with growing, jittered waits; ``Retry-After`` is honoured |
 """
 

@@ -21,7 +21,9 @@ class MessengerSettings:
     )
     node_uid: str = _setting("", "The node's uid (master_node_uid); empty: one is made and kept.")
     ca_file: str = _setting("", "PEM file of the authorities that may sign the collector's certificate.")
-    client_cert_file: str = _setting("", "PEM file of this node's certificate, if the collector asks for one.")
+    client_cert_file: str = _setting(
+        "", "PEM file of this node's certificate, if the collector asks for one."
+    )
     client_key_file: str = _setting("", "PEM file of that certificate's key.")
     proxy_url: str = _setting("", "HTTP proxy to go through.")
     key_file: str = _setting("", "Where the node's Ed25519 key is kept; empty: reports are not signed.")
@@ -30,7 +32,9 @@ class MessengerSettings:
     connect_timeout: float = _setting(5.0, "Seconds to wait for a connection.", float)
     read_timeout: float = _setting(30.0, "Seconds to wait for an answer.", float)
     batch_records: int = _setting(500, "Records in one request at most.", int)
-    batch_bytes: int = _setting(512 * 1024, "Bytes of JSON in one request, where one record does not exceed it.", int)
+    batch_bytes: int = _setting(
+        512 * 1024, "Bytes of JSON in one request, where one record does not exceed it.", int
+    )
     attempts: int = _setting(5, "Tries of one request within a cycle.", int)
     backoff_least: float = _setting(1.0, "First wait after a failure; doubles, with jitter.", float)
     backoff_most: float = _setting(300.0, "Longest wait, also for Retry-After.", float)

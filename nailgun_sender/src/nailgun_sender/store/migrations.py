@@ -31,7 +31,11 @@ def _first(connection: Connection, names: Tables) -> None:
     names.metadata.create_all(connection, tables=first)
 
 
-STEPS: Sequence[Callable[[Connection, Tables], None]] = (_first,)
+def _second(connection: Connection, names: Tables) -> None:
+    names.metadata.create_all(connection, tables=[names.consents, names.parcels, names.parked])
+
+
+STEPS: Sequence[Callable[[Connection, Tables], None]] = (_first, _second)
 
 
 def upgrade(engine: Engine, writing: Engine, names: Tables) -> int:

@@ -25,6 +25,9 @@ class Tables:
     ``sessions``   one row a recording process: what it accepted, wrote, dropped, lost.
     ``counters``   name -> total, for ever.
     ``facts``      name -> value: the actor key, the node's uid, small things that must last.
+    ``consents``   one row a decision of the operator, for ever (the receipt).
+    ``parcels``    one row a request to the collector: what, when, digest, answer.
+    ``parked``     versions of records that the collector refused for good.
     ``schema``     one row: the version of all of the above.
 
     **Sent mark** (actions, workloads): ``is_sent`` false = to be sent; ``sent_at`` and
@@ -41,6 +44,9 @@ class Tables:
     sessions: sa.Table
     counters: sa.Table
     facts: sa.Table
+    consents: sa.Table
+    parcels: sa.Table
+    parked: sa.Table
 
 
 @cache
@@ -68,6 +74,54 @@ def tables(prefix: str = "") -> Tables:
             sa.Column("name", sa.String(80), primary_key=True),
             sa.Column("value", sa.Text, nullable=False),
         ),
+        consents=_consents(metadata, prefix),
+        parcels=_parcels(metadata, prefix),
+        parked=sa.Table(
+            f"{prefix}fuel_stat_parked",
+            metadata,
+            sa.Column("kind", sa.String(40), primary_key=True),
+            sa.Column("row_id", _BIG, primary_key=True, autoincrement=False),
+            sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("reason", sa.String(200), nullable=False),
+            sa.Column("parked_at", sa.DateTime, nullable=False),
+        ),
+    )
+
+
+def _consents(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    return sa.Table(
+        f"{prefix}fuel_stat_consents",
+        metadata,
+        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("levels", sa.JSON, nullable=False),
+        sa.Column("text_version", sa.Integer, nullable=False),
+        sa.Column("who", sa.String(255), nullable=False),
+        sa.Column("via", sa.String(40), nullable=False),
+        sa.Column("decided_at", sa.DateTime, nullable=False),
+        # records from then on may be sent; null: all
+        sa.Column("since", sa.DateTime),
+        sqlite_autoincrement=True,
+    )
+
+
+def _parcels(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    return sa.Table(
+        f"{prefix}fuel_stat_parcels",
+        metadata,
+        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+        sa.Column("kind", sa.String(40), nullable=False),
+        sa.Column("started_at", sa.DateTime, nullable=False),
+        sa.Column("ended_at", sa.DateTime),
+        sa.Column("url", sa.String(500), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("body_bytes", _BIG, nullable=False),
+        sa.Column("wire_bytes", _BIG, nullable=False),
+        sa.Column("records", sa.Integer, nullable=False),
+        sa.Column("http_status", sa.Integer),
+        sa.Column("outcome", sa.String(20), nullable=False),
+        sa.Column("detail", sa.String(500), nullable=False, server_default=sa.text("''")),
+        sqlite_autoincrement=True,
     )
 
 

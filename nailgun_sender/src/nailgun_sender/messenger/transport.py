@@ -1,0 +1,111 @@
+"""One connection pool to the collector: proxy, private authorities, client certificate, bounded answers."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from ..errors import SenderError
+from .answers import Answer
+from .parcel import Parcel
+from .settings import MessengerSettings
+
+MOST_ANSWER_BYTES = 4 * 1024 * 1024
+
+
+class TransportError(SenderError):
+    """No answer: ``unreachable``, ``timeout``, ``bad_certificate``, ``cut_off`` or ``answer_too_long``."""
+
+
+class Transport:
+    """Sends parcels; never follows a redirect, never tries again by itself, takes no proxy from the environment."""
+
+    def __init__(self, settings: MessengerSettings) -> None:
+        self._base = settings.collector_url.rstrip("/")
+        self._timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
+        self._pool = _pool(settings)
+
+    def url(self, path: str) -> str:
+        """The address of a path at the collector."""
+        return self._base + path
+
+    def post(self, parcel: Parcel, headers: dict[str, str]) -> Answer:
+        """Send a parcel and read the answer.
+
+        Raises:
+            TransportError: there was none.
+        """
+        headers = {"Content-Type": "application/json", **headers}
+        if parcel.gzipped:
+            headers["Content-Encoding"] = "gzip"
+        return self.request("POST", parcel.path, parcel.wire, headers)
+
+    def request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """Send any request; see ``post``."""
+        try:
+            response = self._pool.request(
+                method,
+                self.url(path),
+                body=body,
+                headers=headers,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                return _read(response)
+            finally:
+                # An answer that was not read to its end must not leave its rest for the next one.
+                response.close()
+        except HTTPError as error:
+            raise TransportError(_code(error), f"{self._base}: {_sentence(error)}") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.clear()
+
+
+def _read(response: Any) -> Answer:
+    body = response.read(MOST_ANSWER_BYTES + 1, decode_content=True)
+    if len(body) > MOST_ANSWER_BYTES:
+        raise TransportError("answer_too_long", f"The answer has more than {MOST_ANSWER_BYTES} bytes.")
+    expected = response.headers.get("content-length")
+    if expected is not None and response.length_remaining:
+        raise TransportError("cut_off", "The connection was cut in the middle of the answer.")
+    return Answer(
+        response.status, {name.lower(): value for name, value in response.headers.items()}, bytes(body)
+    )
+
+
+def _pool(settings: MessengerSettings) -> urllib3.PoolManager:
+    options: dict[str, Any] = {"num_pools": 2, "maxsize": 1}
+    if urlsplit(settings.collector_url).scheme == "https":
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.client_cert_file:
+            context.load_cert_chain(settings.client_cert_file, settings.client_key_file)
+        options["ssl_context"] = context
+    if settings.proxy_url:
+        return urllib3.ProxyManager(settings.proxy_url, **options)
+    return urllib3.PoolManager(**options)
+
+
+def _code(error: HTTPError) -> str:
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return "bad_certificate"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "unreachable"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "timeout"
+    if isinstance(error, (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError)):
+        return "cut_off"
+    return "unreachable"
+
+
+def _sentence(error: HTTPError) -> str:
+    # The library's text repeats the address and object ids; its last part says what happened.
+    return str(error).rsplit(">: ", 1)[-1][:300]
