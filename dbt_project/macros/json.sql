@@ -45,3 +45,12 @@ end
 {% macro json_object(expression) -%}
 case when jsonb_typeof({{ expression }}) = 'object' then {{ expression }} else '{}'::jsonb end
 {%- endmacro %}
+
+{# The distinct strings of a list, sorted and joined: "cinder + compute". Null when the list is empty or none. #}
+{% macro json_strings(document, path) -%}
+(
+    select string_agg(distinct strings.item #>> '{}', ' + ' order by strings.item #>> '{}')
+    from jsonb_array_elements({{ json_array(document, path) }}) as strings (item)
+    where jsonb_typeof(strings.item) = 'string'
+)
+{%- endmacro %}
