@@ -45,7 +45,7 @@ def node(
     return {
         "id": node_id,
         "group_id": group_id,
-        "name": leaks.host_name(rng),
+        "name": f"node-{node_id}",
         "roles": [] if pending else roles,
         "pending_roles": roles if pending else [],
         "pending_addition": pending,
@@ -88,6 +88,7 @@ def meta(rng: Random, machine: Machine, leaks: Leaks) -> dict[str, Any]:
             "family": machine.family,
             "version": "Not Specified",
             "serial": leaks.serial(rng),
+            "fqdn": leaks.host_name(rng),
         },
         "numa_topology": {
             "numa_nodes": [{"id": 0, "cpus": list(range(cores)), "memory": memory}],
