@@ -63,7 +63,7 @@ evidence: venv ui ## The long runs (storms, mutants, large data); writes docs/ev
 
 .PHONY: docs
 docs: venv ## Generate the pages that are made from code: configuration, commands, metrics
-	@$(BIN)/fuel-stat config --write docs/configuration.md
+	@$(BIN)/python docs/generate.py
 
 .PHONY: lock
 lock: venv ## Resolve the requirements anew into requirements.lock

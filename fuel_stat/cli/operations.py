@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import sys
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from typing import Annotated, Any
 
 import typer
 
 from fuel_stat.cli.progress import Progress
 from fuel_stat.errors import OperatorError
+from fuel_stat.settings import OptionRow, describe
 
 pipeline_app = typer.Typer(help="Run the pipeline through Airflow.", no_args_is_help=True)
 standby_app = typer.Typer(help="Look after the collector's standby.", no_args_is_help=True)
@@ -19,6 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add the subcommands of this module to the application."""
     app.add_typer(pipeline_app, name="pipeline")
     app.add_typer(standby_app, name="standby")
+    app.command()(config)
 
 
 @pipeline_app.command("run")
@@ -89,3 +95,32 @@ def standby_start() -> None:
 
     open_stack().servers.standby.start()
     print("The standby runs.")
+
+
+#: Where services declare their options; named, not imported: this package knows no service.
+_SETTINGS = (
+    "fuel_stat.stack.settings",
+    "ingest_api.settings",
+    "analytics_api.settings",
+    "warehouse.settings",
+)
+
+
+def config() -> None:
+    """Show every option with the value that is in force here; secrets are masked."""
+    for module in _SETTINGS:
+        for row in _options(module):
+            value = os.environ.get(row.env)
+            shown = "***" if row.secret and value else value
+            print(f"{row.env}={row.default if shown is None else shown}\n    {row.doc}")
+
+
+def _options(module: str) -> Iterator[OptionRow]:
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError as error:
+        print(f"# {module} cannot be loaded: {error}", file=sys.stderr)
+        return
+    for thing in vars(loaded).values():
+        if isinstance(thing, type) and is_dataclass(thing) and thing.__module__ == module:
+            yield from describe(thing)

@@ -36,7 +36,7 @@ def services(wiring: Wiring) -> list[Service]:
     """Everything that ``up`` starts, in the order of starting."""
     found = []
     if present("ingest_api.wsgi"):
-        found.append(_wsgi(wiring, "ingest", "ingest_api", "/api/v1/ping/"))
+        found.append(_wsgi(wiring, "ingest", "ingest_api", "/readyz"))
     if present("analytics_api.wsgi"):
         found.append(_wsgi(wiring, "analytics", "analytics_api", "/readyz"))
     if present("analytics_api.worker"):

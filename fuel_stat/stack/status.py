@@ -63,7 +63,7 @@ def healthy(status: dict[str, Any]) -> bool:
 def _services(stack: Stack) -> dict[str, dict[str, Any]]:
     url = stack.wiring.url
     return {
-        "ingest": {"url": url("ingest"), "healthy": health.answers(url("ingest") + "/api/v1/ping/")},
+        "ingest": {"url": url("ingest"), "healthy": health.answers(url("ingest") + "/readyz")},
         "analytics": {
             "url": url("analytics"),
             "healthy": health.answers(url("analytics") + "/readyz"),

@@ -30,7 +30,9 @@ class Stack:
     home: Path
     environ: dict[str, str]
 
-    def cli(self, *arguments: str, timeout: float = 300.0, **environ: str) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, timeout: float = 300.0, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``fuel-stat`` with these arguments; output is captured, the exit code not checked."""
         return subprocess.run(
             [*COMMAND, *arguments],
@@ -125,7 +127,9 @@ def new_stack(**environ: str) -> Stack:
     """
     home = Path("/tmp") / f"fuel-stat-system-{os.getpid()}-{secrets.token_hex(3)}"
     home.mkdir(mode=0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUEL_STAT_", "AIRFLOW"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FUEL_STAT_", "AIRFLOW"))
+    }
     ours = {
         "FUEL_STAT_HOME": str(home),
         "FUEL_STAT_ANY_PORT": "1",
