@@ -1,0 +1,1 @@
+"""The collector: takes what Fuel master nodes send, and loses none of it."""

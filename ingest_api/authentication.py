@@ -1,0 +1,38 @@
+"""Who sent this? The seam between the collector and identity: facts of a request in, a verdict for each uid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ingest_api.intake import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What a signature can cover: ``url`` as the client saw it, ``body`` as received, before any inflating."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Authentication(Protocol):
+    """Judges the uids of a request. Must cost no round trip for unsigned requests of nodes without a key."""
+
+    def judge(self, facts: RequestFacts, uids: Sequence[str]) -> Mapping[str, Verdict]:
+        """A verdict for each uid; a uid that is missing in the result is trusted as T0.
+
+        Raises:
+            IngestError: for a request that carries a signature which is not right (401, 403).
+        """
+
+
+class Unsigned:
+    """Every node is T0."""
+
+    def judge(self, facts: RequestFacts, uids: Sequence[str]) -> Mapping[str, Verdict]:
+        """See :class:`Authentication`."""
+        return {}

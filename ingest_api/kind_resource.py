@@ -1,0 +1,94 @@
+"""POST of one kind of statistics."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import falcon
+
+from fuel_stat.log import get
+from fuel_stat.metrics import Registry
+from ingest_api import answers
+from ingest_api.authentication import Authentication, RequestFacts
+from ingest_api.bodies import inflate, read_body
+from ingest_api.intake import Answer, Intake, Verdict
+from ingest_api.kinds import Kind
+from ingest_api.settings import Settings
+
+log = get(__name__)
+
+
+class KindResource:
+    """``/api/v1/<kind>/``: 200 (201 for a new node's structure) when at least one record is good, 400 when none is."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        intake: Intake,
+        authentication: Authentication,
+        settings: Settings,
+        metrics: Registry,
+    ) -> None:
+        self._kind = kind
+        self._intake = intake
+        self._authentication = authentication
+        self._settings = settings
+        self._metrics = metrics
+        self._check = answers.ResponseCheck(kind)
+        self.label = kind.name
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Take the records of a request. When the answer says success, they are committed."""
+        started = time.perf_counter()
+        raw = read_body(req, self._settings.max_body_bytes, self._settings.body_seconds)
+        encoding = req.get_header("Content-Encoding")
+        body = inflate(raw, encoding, self._settings.max_body_bytes) if encoding else raw
+        answer = self._intake.receive(
+            self._kind, body, req.get_header("master-node-uid"), self._judge(req, raw)
+        )
+        self._count(answer, len(body))
+        shown = self._shown(answer, time.perf_counter() - started)
+        if random.random() < self._settings.validate_responses:
+            self._validate(shown)
+        resp.status = falcon.code_to_http_status(answer.status)
+        resp.content_type = answers.JSON
+        resp.data = answers.dumps(shown)
+        req.context.counts = answer.counts
+
+    def _judge(self, req: falcon.Request, raw: bytes) -> Any:
+        def judge(uids: Sequence[str]) -> Mapping[str, Verdict]:
+            facts = RequestFacts(req.method, req.url, req.headers, raw)
+            return self._authentication.judge(facts, uids)
+
+        return judge
+
+    def _shown(self, answer: Answer, seconds: float) -> dict[str, Any]:
+        shown: dict[str, Any]
+        if answer.status < 400:
+            shown = {"status": "ok", "exec_time": round(seconds, 6)}
+        else:
+            shown = answers.error_body("no_good_record", answer.message)
+        if self._kind.many:
+            shown[self._kind.name] = answer.statuses
+        return shown
+
+    def _count(self, answer: Answer, size: int) -> None:
+        name = self._kind.name
+        self._metrics["ingest_body_bytes_total"].labels(name).inc(size)
+        for status, count in answer.counts.items():
+            self._metrics["ingest_records_total"].labels(name, status).inc(count)
+        for rule, count in answer.removed.items():
+            self._metrics["ingest_redacted_values_total"].labels(rule).inc(count)
+        for code, count in answer.refused.items():
+            self._metrics["ingest_quarantined_total"].labels(name, code).inc(count)
+
+    def _validate(self, shown: dict[str, Any]) -> None:
+        if self._check.matches(shown):
+            return
+        self._metrics["ingest_response_mismatches_total"].labels(self._kind.name).inc()
+        log.error("response_mismatch", resource=self._kind.name)
+        if self._settings.validate_responses >= 1:
+            raise AssertionError(f"the answer of {self._kind.name} does not match its schema")

@@ -1,0 +1,149 @@
+"""One linear scan over the raw bytes of a body: where are values that must not be stored, and is anything odd?
+
+The scan is done by hyperscan (0.04 ms for 92 kB) or, where its wheel does not run, by re2; both are linear in the
+body whatever it holds. A *key* rule matches up to the colon behind a member's name, so the end of each match says
+where the value begins; within valid JSON such a match can be nothing else than a name, because a string that is a value is
+never followed by a colon. The other rules only raise a flag.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Any, Protocol
+
+import re2
+
+try:
+    import hyperscan
+except ImportError:  # pragma: no cover - a platform without the wheel
+    hyperscan = None
+
+
+class Odd(IntFlag):
+    """What the scan noticed besides names."""
+
+    NOTHING = 0
+    MAC = 1
+    EMAIL = 2
+    ESCAPED_ASCII = 4
+    NUL = 8
+    NUMBER = 16
+    #: to be looked at record by record before anything is believed
+    EXOTIC = NUL | NUMBER
+
+
+# From a word within a member's name to the colon behind that name.
+_TO_COLON = rb'(?:[^"\\]|\\.)*"\s*:'
+#: rule name -> pattern that ends behind the colon of a member whose value must not be stored
+KEY_RULES: dict[str, bytes] = {
+    "credential": (
+        rb"(?:passw(?:or)?d|passphrase|secret|token|credential|private_?key|keyring|authorization|cookie)"
+        + _TO_COLON
+    ),
+    "key": rb'(?:[_-]key|"apikey|"accesskey)"\s*:',
+    "fsid": rb'fsid"\s*:',
+    "mac": rb'(?:"mac|[_-]mac|mac_?addr(?:ess)?)"\s*:',
+    "serial": rb'serial(?:[_-]?(?:no|number|num))?"\s*:',
+    "host_name": rb'(?:"host|host_?name|"fqdn)"\s*:',
+    "email": rb'(?:"mail|e-?mail(?:_?addr(?:ess)?)?)"\s*:',
+    "person": rb'(?:"company|user_?name|"login|(?:full|first|last)_?name)"\s*:',
+    # what lshw prints: serials, a host name, a uuid that ends with a MAC address
+    "hardware_dump": rb'"pci_devices"\s*:',
+    "uuid": rb'"(?:uuid|system_uuid|product_uuid)"\s*:',
+    "contact": rb'"user_information"\s*:',
+}
+FLAGS: dict[Odd, bytes] = {
+    Odd.MAC: rb"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}",
+    Odd.EMAIL: rb"@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2}",
+    Odd.ESCAPED_ASCII: rb"\\u00[2-7][0-9a-f]",
+    Odd.NUL: rb"\\u0000",
+    Odd.NUMBER: rb"[:,\[]\s*-?(?:[0-9.]{16,}|[0-9.]+e)",
+}
+RULE_NAMES = tuple(KEY_RULES)
+
+
+@dataclass(slots=True)
+class Marks:
+    """What a scan found: flags, and (position of the value, rule) for each name, in the order of the text."""
+
+    odd: Odd = Odd.NOTHING
+    values: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing to redact."""
+        return not self.values and not self.odd & (Odd.MAC | Odd.EMAIL | Odd.ESCAPED_ASCII)
+
+
+class Scanner(Protocol):
+    """Anything that scans."""
+
+    def scan(self, text: bytes) -> Marks:
+        """Scan a body (or a part of one)."""
+
+
+class Re2Scanner:
+    """The scan by re2, one pattern after the other."""
+
+    def __init__(self) -> None:
+        options = re2.Options()
+        options.case_sensitive = False
+        options.dot_nl = True
+        options.encoding = re2.Options.Encoding.LATIN1
+        self._keys = [(name, re2.compile(pattern, options)) for name, pattern in KEY_RULES.items()]
+        self._flags = [(flag, re2.compile(pattern, options)) for flag, pattern in FLAGS.items()]
+
+    def scan(self, text: bytes) -> Marks:
+        """See :class:`Scanner`."""
+        marks = Marks()
+        for name, pattern in self._keys:
+            marks.values.extend((match.end(), name) for match in pattern.finditer(text))
+        for flag, pattern in self._flags:
+            if pattern.search(text):
+                marks.odd |= flag
+        marks.values.sort()
+        return marks
+
+
+class HyperscanScanner:
+    """The scan by hyperscan: all patterns in one pass; its scratch space is one a thread."""
+
+    def __init__(self) -> None:
+        base = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
+        single = base | hyperscan.HS_FLAG_SINGLEMATCH
+        self._database = hyperscan.Database()
+        self._database.compile(
+            expressions=[*KEY_RULES.values(), *FLAGS.values()],
+            ids=list(range(len(KEY_RULES) + len(FLAGS))),
+            flags=[base] * len(KEY_RULES) + [single] * len(FLAGS),
+        )
+        self._flags = tuple(FLAGS)
+        self._local = threading.local()
+
+    def scan(self, text: bytes) -> Marks:
+        """See :class:`Scanner`."""
+        marks = Marks()
+        names = len(RULE_NAMES)
+
+        def found(rule: int, _start: int, end: int, _flags: int, _context: Any) -> None:
+            if rule < names:
+                marks.values.append((end, RULE_NAMES[rule]))
+            else:
+                marks.odd |= self._flags[rule - names]
+
+        self._database.scan(text, match_event_handler=found, scratch=self._scratch())
+        marks.values.sort()
+        return marks
+
+    def _scratch(self) -> Any:
+        scratch = getattr(self._local, "scratch", None)
+        if scratch is None:
+            scratch = self._local.scratch = self._database.scratch.clone()
+        return scratch
+
+
+def make_scanner() -> Scanner:
+    """The fastest scanner that runs on this machine."""
+    return HyperscanScanner() if hyperscan is not None else Re2Scanner()
