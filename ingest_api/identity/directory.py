@@ -40,6 +40,11 @@ class Known:
     by_id: Mapping[str, tuple[BoundKey, ...]] = field(default_factory=dict)
     blocked: frozenset[UUID] = frozenset()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has a key and nobody is blocked: every request is a legacy node's."""
+        return not self.by_id and not self.blocked
+
 
 class Directory:
     """The cached snapshot of one worker; safe to use from its threads."""
@@ -53,12 +58,19 @@ class Directory:
 
     def known(self, connection: Any) -> Known:
         """The snapshot, at most ``max_age_seconds`` old; ``connection`` is a psycopg 3 connection of the collector."""
-        if time.monotonic() - self._checked_at < self._max_age:
-            return self._known
+        fresh = self.fresh()
+        if fresh is not None:
+            return fresh
         with self._lock:
-            if time.monotonic() - self._checked_at >= self._max_age:
+            if self.fresh() is None:
                 self._refresh(connection)
             return self._known
+
+    def fresh(self) -> Known | None:
+        """The snapshot when it is young enough to be used without asking the database, else None."""
+        if time.monotonic() - self._checked_at < self._max_age:
+            return self._known
+        return None
 
     def forget(self) -> None:
         """Read anew at the next question: this worker has just changed something."""

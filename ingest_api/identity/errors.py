@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fuel_stat.errors import FuelStatError
+from ingest_api.errors import IngestError
 
 
-class IdentityError(FuelStatError):
+class IdentityError(IngestError):
     """An answer with its HTTP status. Only requests that carry a signature or enrol ever see one.
 
     Args:

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
-
 import falcon
 import orjson
-import psycopg
 
 from ingest_api.identity.directory import Directory
 from ingest_api.identity.enrolment import Outcome, enrol, parse_enrolment
 from ingest_api.identity.errors import IdentityError
 from ingest_api.identity.signatures import Message
+from ingest_api.store import Store
 
 MAX_BODY_BYTES = 8192
-
-Connections = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 class EnrolResource:
     """Enrolment over HTTP.
 
     Args:
-        connections: gives a database connection of the collector role for the time of one request.
+        store: the collector's database.
         directory: this worker's cache, told to look again after a change.
     """
 
-    def __init__(self, connections: Connections, directory: Directory) -> None:
-        self._connections = connections
+    def __init__(self, store: Store, directory: Directory) -> None:
+        self._store = store
         self._directory = directory
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """200, 201 or 202 with ``{"status", "state", "tier", "key_id"}``; errors as IdentityError says."""
         body = request.bounded_stream.read(MAX_BODY_BYTES + 1)
-        try:
-            outcome, key_id = self._enrol(request, body)
-        except IdentityError as error:
-            response.status = error.status
-            response.media = {"status": "error", "code": error.code, "message": error.sentence}
-            return
+        outcome, key_id = self._enrol(request, body)
         response.status = outcome.status
         response.media = {
             "status": "ok",
@@ -58,7 +47,6 @@ class EnrolResource:
             raise IdentityError(400, "not_json", "The body is not JSON.") from error
         wanted = parse_enrolment(document)
         message = Message(request.method, request.uri, request.headers)
-        with self._connections() as connection:
-            outcome = enrol(connection, wanted, message, body)
+        outcome = self._store.run(lambda connection: enrol(connection, wanted, message, body))
         self._directory.forget()
         return outcome, wanted.key_id

@@ -17,40 +17,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fuel_stat.identity import node_id
+from ingest_api.authentication import RequestFacts
 from ingest_api.identity.directory import BoundKey, Directory, Known
 from ingest_api.identity.errors import IdentityError
 from ingest_api.identity.signatures import Message, claimed_key_id, is_signed, verified_created
+from ingest_api.intake import Verdict
 
 MAX_SKEW_SECONDS = 300
 _ADVANCE = (
     "update collector.node_key set last_created = %s"
     " where node = %s and key_id = %s and last_created <= %s returning 1"
 )
-
-
-@dataclass(frozen=True)
-class RequestFacts:
-    """What the verdict looks at: ``body`` as received, before gunzip; ``ordered`` for kinds where the latest wins."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    ordered: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A uid's tier (0-2); ``conflict`` means: to quarantine, for ``reason_code``."""
-
-    tier: int
-    conflict: bool = False
-    reason_code: str = ""
 
 
 _LEGACY = Verdict(0)
@@ -65,7 +46,7 @@ def judge(
         IdentityError: 401 ``clock_skew`` or ``replayed``, only for requests validly signed by a bound key.
     """
     known = directory.known(connection)
-    if not known.active and not known.blocked and not known.by_id:
+    if known.is_empty:
         return dict.fromkeys(uids, _LEGACY)
     signing = _signing_keys(known, facts)
     return {uid: _judge_one(connection, known, signing, facts, node_id(uid)) for uid in uids}

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fuel_stat.errors import OperatorError
 from fuel_stat.identity import node_id
-from ingest_api.identity import Directory, IdentityError, RequestFacts, judge, operator
+from ingest_api.authentication import RequestFacts
+from ingest_api.identity import Directory, IdentityError, judge, operator
 from ingest_api.identity.enrolment import MAX_PENDING, Enrolment, enrol
 from ingest_api.identity.keys import key_id
 from ingest_api.identity.signatures import COVERED, TAG, Message, signer
