@@ -1,0 +1,25 @@
+{# Assert that each reference that is not null is found where it points to. One query a model. #}
+{% test refers_to_known(model, references, touched_from=none, replaced_on=none) %}
+{%- for reference in references %}
+select
+    '{{ reference.column }}' as violation,
+    count(*) as occurrences
+from (
+    select tested.*
+    from {{ model }} as tested
+    {{ where_touched('tested', touched_from, replaced_on) }}
+) as looked_at
+where
+    looked_at.{{ reference.column }} is not null
+    {%- if reference.where %}
+    and {{ reference.where }}
+    {%- endif %}
+    and not exists (
+        select 1
+        from {{ reference.to }} as known
+        where known.{{ reference.field }} = looked_at.{{ reference.column }}
+    )
+having count(*) > 0
+{% if not loop.last %}union all{% endif %}
+{%- endfor %}
+{% endtest %}
