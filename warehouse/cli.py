@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import sys
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import psycopg
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +23,11 @@ _console = Console()
 
 
 def _settings() -> Settings:
+    # What is printed is the answer; the library's warnings go to stderr.
+    structlog.configure(
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
     return settings(os.environ)
 
 
@@ -122,3 +130,57 @@ def _day(text: str) -> date:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+@app.command()
+def reload(
+    first: Annotated[str, typer.Option("--from", help="First receive day (UTC), YYYY-MM-DD.")],
+    last: Annotated[str, typer.Option("--to", help="Last receive day (UTC), included.")],
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only this kind; may be given several times.")
+    ] = None,
+) -> None:
+    """Read landed requests of some days again and make raw equal to them; an intact day is not touched."""
+    from warehouse.reload import run_reload
+
+    found = _settings()
+    report = run_reload(
+        found.standby_dsn, found.warehouse_dsn, found.pepper_bytes(), _day(first), _day(last), kind or None,
+        reason="manual",
+    )  # fmt: skip
+    print(
+        f"{report.days} days, {report.read} records read: {report.inserted} inserted, {report.altered} altered,"
+        f" {report.removed} removed."
+    )
+    if report.archived:
+        typer.echo(
+            f"not compared, their partitions are archived: {', '.join(map(str, report.archived))}", err=True
+        )
+
+
+def reconcile(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare the counts and contents along the data's way; exit 1 when they disagree."""
+    from fuel_stat.state import home
+    from warehouse.integrity_reconcile import STAGES, reconcile_counts
+
+    found = _settings()
+    tally = home() / "fleet" / "tally.json"
+    result = reconcile_counts(found.standby_dsn, found.warehouse_dsn, found.pepper_bytes(), tally)
+    if as_json:
+        document = {"agrees": result.agrees, "kinds": result.counts, "mismatches": result.mismatches}
+        print(json.dumps(document, indent=2))
+    else:
+        table = Table("kind", *STAGES)
+        for kind, counts in result.counts.items():
+            failed = result.failed.get(kind)
+            cells = ["–" if counts[stage] is None else str(counts[stage]) for stage in STAGES]
+            cells[0] += f" ({failed} failed)" if failed else ""
+            table.add_row(kind, *cells)
+        _console.print(table)
+        for sentence in result.mismatches:
+            print(f"mismatch: {sentence}")
+        print("all stages agree" if result.agrees else "the stages disagree")
+    if not result.agrees:
+        raise typer.Exit(1)

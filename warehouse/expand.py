@@ -92,9 +92,9 @@ def _records(landing: Landing) -> Sequence[dict[str, msgspec.Raw] | msgspec.Raw]
         if own is not None:
             inner = bytes(own).strip()
             return _list(inner) if inner[:1] == b"[" else [_MEMBERS.decode(inner)]
-        if landing.records == 1:
-            return [members]
         lists = [value for value in members.values() if bytes(value).lstrip()[:1] == b"["]
+        if landing.records == 1 and not len(lists) == len(members) == 1:
+            return [members]
         if len(lists) == 1:
             return _list(bytes(lists[0]))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

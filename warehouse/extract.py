@@ -21,6 +21,7 @@ from warehouse.extract_alarms import Alarm, Thresholds, alarms_of, oldest_transa
 from warehouse.extract_chunk import Chunk, ChunkResult, load_chunk
 from warehouse.extract_source import Source, is_recovery_conflict, is_transient, open_source
 from warehouse.load import Pseudonyms, finish_load, new_load, open_warehouse
+from warehouse.load_records import tolerantly
 from warehouse.reload_resync import Resync, resync
 from warehouse.windows import Agreement, compare_windows, loaded_windows
 
@@ -140,8 +141,18 @@ class _Run:
         return self._resync(connection, source, agreement)
 
     def _resync(self, connection: psycopg.Connection[Any], source: Source, agreement: Agreement) -> Resync:
-        with connection.transaction():
-            return resync(connection, source, agreement.boundary or 0, self.pseudonyms, self.options.reason)
+        return tolerantly(
+            connection,
+            self.warehouse_dsn,
+            lambda checker: resync(
+                connection,
+                source,
+                agreement.boundary or 0,
+                self.pseudonyms,
+                self.options.reason,
+                checker=checker,
+            ),
+        )
 
     def _chunk(
         self, connection: psycopg.Connection[Any], source: Source, position: int, target: int | None

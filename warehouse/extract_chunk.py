@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from warehouse.errors import ExpansionError
-from warehouse.expand import Landing, expand, unreadable
 from warehouse.extract_alarms import Alarm
 from warehouse.extract_source import Slice, Snapshot, Source, of_kind, within
 from warehouse.load import (
@@ -26,6 +22,7 @@ from warehouse.load import (
     write_contacts,
     write_decisions,
 )
+from warehouse.load_records import copy_landings, tolerantly
 from warehouse.reload_resync import resync
 
 
@@ -70,17 +67,16 @@ def load_chunk(
     loaded under another history) are compared instead of copied.
     """
     try:
-        with connection.transaction():
-            return _load(connection, source, chunk, pseudonyms, None)
-    except (psycopg.DataError, ExpansionError):
-        with (
-            psycopg.connect(warehouse_dsn, autocommit=True, application_name="fuel-stat check") as checker,
-            connection.transaction(),
-        ):
-            return _load(connection, source, chunk, pseudonyms, checker)
+        return tolerantly(
+            connection,
+            warehouse_dsn,
+            lambda checker: _load(connection, source, chunk, pseudonyms, checker),
+        )
     except psycopg.errors.UniqueViolation:
-        with connection.transaction():
-            done = resync(
+        done = tolerantly(
+            connection,
+            warehouse_dsn,
+            lambda checker: resync(
                 connection,
                 source,
                 chunk.from_xid,
@@ -88,7 +84,9 @@ def load_chunk(
                 chunk.reason,
                 to_xid=chunk.to_xid,
                 supersede=False,
-            )
+                checker=checker,
+            ),
+        )
         return ChunkResult(
             done.load_id, chunk.to_xid, done.inserted_landings, done.inserted_records, 0, 0, 0,
             source.snapshot.lag_seconds, chunk.oldest_transaction, chunk.alarms,
@@ -113,7 +111,8 @@ def _load(
     record_window(connection, load_id, slices)
     marked = 0
     for kind in sorted({s.kind for s in slices if s.kind != "contact"}):
-        marked += _copy_kind(connection, source, kind, load_id, condition, pseudonyms, checker)
+        with RecordCopy(connection, table_of(connection, kind), load_id, pseudonyms) as copy:
+            marked += copy_landings(copy, source.landings(of_kind(kind, condition)), checker)
         check_expansion(kind, slices, seal(connection, load_id, kind))
     for batch in source.contacts(condition):
         write_contacts(connection, load_id, batch, pseudonyms)
@@ -146,51 +145,6 @@ def _source_columns(snapshot: Snapshot, chunk: Chunk) -> dict[str, object]:
         "source_xmax": str(snapshot.xmax),
         "lag_seconds": snapshot.lag_seconds,
     }
-
-
-def _copy_kind(
-    connection: psycopg.Connection[Any],
-    source: Source,
-    kind: str,
-    load_id: int,
-    condition: sql.Composable,
-    pseudonyms: Pseudonyms,
-    checker: psycopg.Connection[Any] | None,
-) -> int:
-    """Stream one kind; returns how many records had to be marked as unreadable."""
-    table = table_of(connection, kind)
-    marked = 0
-    with RecordCopy(connection, table, load_id, pseudonyms) as copy:
-        for landing in source.landings(of_kind(kind, condition)):
-            if checker is None:
-                copy.write(landing)
-                continue
-            records = list(_checked(landing, pseudonyms, checker))
-            marked += sum(1 for _, _, bad in records if bad)
-            copy.write_records(landing, [(position, text) for position, text, _ in records])
-    return marked
-
-
-def _checked(
-    landing: Landing, pseudonyms: Pseudonyms, checker: psycopg.Connection[Any]
-) -> Iterator[tuple[int, bytes, bool]]:
-    """Position, text, and whether the text stands in for a record that cannot be stored."""
-    try:
-        records = list(expand(landing, pseudonyms[landing.uid]))
-    except ExpansionError as error:
-        for position in landing.positions:
-            yield position, unreadable(error.code), True
-        return
-    for position, text in records:
-        try:
-            checker.execute("select %s::text::jsonb", (text.decode(),))
-        except (psycopg.DataError, psycopg.OperationalError, UnicodeDecodeError) as error:
-            reason = getattr(error, "sqlstate", None) or "not_utf8"
-            if reason[:2] not in ("22", "54", "no"):
-                raise
-            yield position, unreadable(reason), True
-        else:
-            yield position, text, False
 
 
 def _result(

@@ -146,12 +146,13 @@ def within(from_xid: int, to_xid: int | None) -> sql.Composable:
     return condition + sql.SQL(" and xid < {}::xid8").format(sql.Literal(str(to_xid)))
 
 
-def received_on(day: date, kind: str, before_xid: int) -> sql.Composable:
-    """The condition for landings of a kind received on a UTC day and already within the watermark."""
-    return sql.SQL(
-        "kind = {kind} and received_at >= {day}::date::timestamp at time zone 'UTC'"
+def received_on(day: date, kind: str | None, before_xid: int) -> sql.Composable:
+    """The condition for landings (of a kind) received on a UTC day and already within the watermark."""
+    condition = sql.SQL(
+        "received_at >= {day}::date::timestamp at time zone 'UTC'"
         " and received_at < ({day}::date + 1)::timestamp at time zone 'UTC' and xid < {xid}::xid8"
-    ).format(kind=sql.Literal(kind), day=sql.Literal(day), xid=sql.Literal(str(before_xid)))
+    ).format(day=sql.Literal(day), xid=sql.Literal(str(before_xid)))
+    return condition if kind is None else of_kind(kind, condition)
 
 
 def of_kind(kind: str, condition: sql.Composable) -> sql.Composable:

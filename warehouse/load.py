@@ -88,7 +88,7 @@ class RecordCopy:
     ) -> None:
         self._pgconn = connection.pgconn
         self._load = struct.pack("!iq", 8, load_id)
-        self._pseudonyms = pseudonyms
+        self.pseudonyms = pseudonyms
         self._parts: list[bytes] = [_HEADER]
         self._size = 0
         self.records = 0
@@ -101,12 +101,12 @@ class RecordCopy:
 
     def write(self, landing: Landing) -> None:
         """All records that a landing contributes."""
-        self.write_records(landing, expand(landing, self._pseudonyms[landing.uid]))
+        self.write_records(landing, expand(landing, self.pseudonyms[landing.uid]))
 
     def write_records(self, landing: Landing, records: Iterable[tuple[int, bytes]]) -> None:
         """These records (position, JSON text) as records of a landing."""
         head = struct.pack("!hi16si", 7, 16, landing.landing_id, 4)
-        key = self._pseudonyms[landing.uid].bytes
+        key = self.pseudonyms[landing.uid].bytes
         middle = self._load + struct.pack("!i16siqih", 16, key, 8, landing.received_at, 2, landing.tier)
         parts = self._parts
         size = self._size

@@ -29,6 +29,7 @@ from warehouse.load import (
     write_contacts,
     write_decisions,
 )
+from warehouse.load_records import Checker, copy_landings
 from warehouse.reload_rows import remove_records
 
 FETCH_LANDINGS = 500
@@ -58,11 +59,13 @@ def resync(
     *,
     to_xid: int | None = None,
     supersede: bool = True,
+    checker: Checker = None,
 ) -> Resync:
     """Make raw equal to the source from ``boundary`` on; part of the caller's transaction.
 
     Args:
         to_xid: where the compared window ends; the snapshot's xmin by default.
+        checker: see :func:`warehouse.load_records.tolerantly`.
         supersede: whether later windows are replaced and phantoms removed. False only inserts what is missing.
     """
     upper = source.snapshot.xmin if to_xid is None else to_xid
@@ -81,7 +84,7 @@ def resync(
         contacts = _remove_contacts(connection, source, boundary, pseudonyms)
         superseded = _supersede(connection, load_id, boundary)
     inserted = [
-        _insert_missing(connection, source, kind, load_id, upper, pseudonyms)
+        _insert_missing(connection, source, kind, load_id, upper, pseudonyms, checker)
         for kind in _staged_kinds(connection)
     ]
     for batch in source.contacts(within(boundary, upper)):
@@ -159,6 +162,7 @@ def _insert_missing(
     load_id: int,
     upper: int,
     pseudonyms: Pseudonyms,
+    checker: Checker,
 ) -> tuple[int, int]:
     table = table_of(connection, kind)
     query = sql.SQL(
@@ -170,8 +174,7 @@ def _insert_missing(
     for batch in _batches(iter(missing), FETCH_LANDINGS):
         condition = sql.SQL("landing_id = any({})").format(sql.Literal(batch))
         with RecordCopy(connection, table, load_id, pseudonyms) as copy:
-            for landing in source.landings(of_kind(kind, condition)):
-                copy.write(landing)
+            copy_landings(copy, source.landings(of_kind(kind, condition)), checker)
         records += copy.records
     seal(connection, load_id, kind)
     return len(missing), records
