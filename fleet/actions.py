@@ -1,5 +1,6 @@
 """The action log of an installation: what Nailgun writes for each API request and each task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -72,6 +73,7 @@ class ActionLog:
     clock: Clock
     leaks: Leaks
     actor: str
+    _tasks: int = 0
     _drafts: list[tuple[datetime, datetime | None, dict[str, Any]]] = field(default_factory=list)
 
     def request(
@@ -109,9 +111,13 @@ class ActionLog:
         ready: bool = True,
         nodes: int = 0,
         parent: int | None = None,
+        subtasks: Sequence[int] = (),
         endless: bool = False,
     ) -> datetime:
-        """A task of `seconds` from `moment`; `endless` ones never report an end. Returns the end."""
+        """A task of `seconds` from `moment`; `endless` ones never report an end. Returns the end.
+
+        `parent` and `subtasks` are Nailgun's own numbers of tasks (see `new_task`), not ids of action logs.
+        """
         ended = moment + timedelta(seconds=seconds)
         group = _TASK_GROUPS.get(operation, "cluster_changes")
         body = self._body(moment, ended, (group, operation), cluster_id)
@@ -120,7 +126,7 @@ class ActionLog:
         body["additional_info"] = {
             "operation": operation,
             "parent_task_id": parent,
-            "subtasks_ids": [],
+            "subtasks_ids": list(subtasks),
             "nodes_from_resp": list(range(1, nodes + 1)),
             "ended_with_status": "ready" if ready else "error",
             "message": "" if ready else _FAILURES.get(operation, "Task failed."),
@@ -128,6 +134,11 @@ class ActionLog:
         }
         self._drafts.append((moment, None if endless else ended, body))
         return ended
+
+    def new_task(self) -> int:
+        """The number of a new task, for those that contain or are contained in others."""
+        self._tasks += 1
+        return self._tasks
 
     def actions(self) -> list[Action]:
         """All actions by start, numbered from 1."""

@@ -126,20 +126,29 @@ class Life:
             start, "PUT", _URL.format(env.cluster_id) + "changes/", names, env.cluster_id, status=202
         )
         self._mark("deployment")
-        self.log.task(start, "check_before_deployment", env.cluster_id, 0.4, nodes=env.size)
+        whole = self.log.new_task()
+        parts = [self.log.new_task() for _ in range(3)]
+        self.log.task(start, "check_before_deployment", env.cluster_id, 0.4, nodes=env.size, parent=whole)
         provision = self.rng.lognormvariate(6.4, 0.3) + 12 * env.size
         fails_early = not succeeds and self.rng.random() < 0.3
         after = self.log.task(
-            start + timedelta(seconds=1), "provision", env.cluster_id, provision,
-            ready=not fails_early, nodes=env.size,
-        )  # fmt: skip
+            start + timedelta(seconds=1),
+            "provision",
+            env.cluster_id,
+            provision,
+            ready=not fails_early,
+            nodes=env.size,
+            parent=whole,
+        )
         if not fails_early:
             deployment = self.rng.lognormvariate(7.6, 0.4) * (1 + env.size / 12)
             after = self.log.task(
-                after, "deployment", env.cluster_id, deployment, ready=succeeds, nodes=env.size
+                after, "deployment", env.cluster_id, deployment, ready=succeeds, nodes=env.size, parent=whole
             )
-        whole = (after - start).total_seconds() + 2
-        self.now = self.log.task(start, "deploy", env.cluster_id, whole, ready=succeeds, nodes=env.size)
+        seconds = (after - start).total_seconds() + 2
+        self.now = self.log.task(
+            start, "deploy", env.cluster_id, seconds, ready=succeeds, nodes=env.size, subtasks=parts
+        )
         self._mark("operational" if succeeds else "error")
 
     def _stop(self) -> None:

@@ -41,7 +41,7 @@ class Probe:
     answer: str
 
 
-def run_fleet(  # noqa: PLR0917  # the stack calls it so
+def run_fleet(
     url: str,
     seed: int,
     nodes: int,
