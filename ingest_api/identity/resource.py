@@ -5,6 +5,7 @@ from __future__ import annotations
 import falcon
 import orjson
 
+from ingest_api.authentication import url_as_sent
 from ingest_api.identity.directory import Directory
 from ingest_api.identity.enrolment import Outcome, enrol, parse_enrolment
 from ingest_api.identity.errors import IdentityError
@@ -46,7 +47,7 @@ class EnrolResource:
         except orjson.JSONDecodeError as error:
             raise IdentityError(400, "not_json", "The body is not JSON.") from error
         wanted = parse_enrolment(document)
-        message = Message(request.method, request.uri, request.headers)
+        message = Message(request.method, url_as_sent(request.env), request.headers)
         outcome = self._store.run(lambda connection: enrol(connection, wanted, message, body))
         self._directory.forget()
         return outcome, wanted.key_id
