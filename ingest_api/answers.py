@@ -11,7 +11,7 @@ import orjson
 from ingest_api.kinds import Kind
 
 JSON = "application/json"
-_ERROR = {
+_ERROR: dict[str, Any] = {
     "type": "object",
     "properties": {"status": {"enum": ["error"]}, "message": {"type": "string"}, "code": {"type": "string"}},
     "required": ["status", "message"],

@@ -11,10 +11,13 @@ from fuel_stat.log import get
 from fuel_stat.metrics import Registry
 from ingest_api import answers
 from ingest_api.access_log import AccessLog
-from ingest_api.authentication import Authentication, Unsigned
+from ingest_api.authentication import Authentication
 from ingest_api.document import Reader
 from ingest_api.errors import IngestError, StoreUnavailableError
 from ingest_api.health_resource import HealthResource, MetricsResource, ReadyResource, VersionResource
+from ingest_api.identity.authenticator import SignedAuthentication
+from ingest_api.identity.directory import Directory
+from ingest_api.identity.resource import EnrolResource
 from ingest_api.intake import Intake
 from ingest_api.kind_resource import KindResource
 from ingest_api.kinds import SHIPPED, Kind, load_kinds
@@ -40,6 +43,7 @@ class Parts:
     intake: Intake
     metrics: Registry
     authentication: Authentication
+    signed: SignedAuthentication
 
 
 def make_parts(settings: Settings, authentication: Authentication | None = None) -> Parts:
@@ -54,7 +58,8 @@ def make_parts(settings: Settings, authentication: Authentication | None = None)
     store = Store(settings.dsn, settings.statement_seconds)
     redactor = Redactor(scanner, keep_contact=settings.keep_contact)
     intake = Intake(kinds, Reader(scanner, settings.max_records), redactor, store)
-    return Parts(settings, kinds, store, intake, Registry(DECLARATIONS), authentication or Unsigned())
+    signed = SignedAuthentication(store, Directory(settings.key_cache_seconds))
+    return Parts(settings, kinds, store, intake, Registry(DECLARATIONS), authentication or signed, signed)
 
 
 def create_app(settings: Settings, authentication: Authentication | None = None) -> falcon.App[Any, Any]:
@@ -74,6 +79,7 @@ def _add_routes(app: falcon.App[Any, Any], parts: Parts) -> None:
         app.add_route(f"{BASE}/{kind.name}", resource)
     app.add_route(f"{BASE}/schemas", SchemaIndexResource(parts.kinds))
     app.add_route(f"{BASE}/schemas/{{kind}}/{{file}}", SchemaResource(parts.kinds))
+    app.add_route(f"{BASE}/enrol", EnrolResource(parts.store, parts.signed.directory))
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(parts.store, parts.settings))
     app.add_route("/version", VersionResource())

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ingest_api.intake import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What a signature can cover: ``url`` as the client saw it, ``body`` as received, before any inflating."""
+    """What a signature can cover: ``url`` as the client saw it, ``body`` as received, before any inflating.
+
+    ``ordered``: the kind keeps only the latest record, so an old request sent again must be noticed.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    ordered: bool = False
+
+
+def url_as_sent(environ: Mapping[str, Any]) -> str:
+    """The address with the path exactly as it came over the wire.
+
+    The routed path has lost its trailing slash and its escapes, and a signature covers what was sent.
+    """
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO") or "/")
+    if raw.startswith("/"):
+        return f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST') or 'localhost'}{raw}"
+    return raw
 
 
 class Authentication(Protocol):

@@ -1,13 +1,14 @@
 """Reading a body that a plain parser refuses, or must not be trusted with, record by record.
 
-NaN, lone surrogates, numbers that no double holds, NUL characters, nesting beyond reason: each makes a parser or a
-database fail. Here the list is cut into the texts of its records without parsing them, each is judged by itself, and the
-good ones are put together again, so that one bad record sinks only itself. A text that is broken in any other way is not
-JSON, and the whole body is refused.
+NaN, lone surrogates, numbers that no double holds, NUL characters, nesting beyond reason: each makes a parser or
+a database fail. Here the list is cut into the texts of its records without parsing them, each is judged by itself,
+and the good ones are put together again, so that one bad record sinks only itself. A text that is broken in any
+other way is not JSON, and the whole body is refused.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -48,7 +49,7 @@ class Careful:
     poison: list[Poison]
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, code: str, reason: str, value: Any = None) -> None:
         super().__init__(reason)
         self.code, self.reason, self.value = code, reason, value
@@ -100,7 +101,7 @@ def read_carefully(body: bytes, envelope: str, *, many: bool) -> Careful:
     for position, text in enumerate(texts):
         try:
             judge_text(text)
-        except _Refused as refused:
+        except _RefusedError as refused:
             poison.append(Poison(position, refused.code, refused.reason, text, refused.value))
         else:
             positions.append(position)
@@ -113,15 +114,15 @@ def judge_text(text: bytes) -> None:
     """Refuse the text of one record that some later step could not hold exactly.
 
     Raises:
-        _Refused: with the code and the sentence.
+        _RefusedError: with the code and the sentence.
         NotJsonError: when it is not JSON.
     """
     if nesting(text) + 2 > MAX_DEPTH:
-        raise _Refused("too_deep", f"The record nests deeper than {MAX_DEPTH} levels.")
+        raise _RefusedError("too_deep", f"The record nests deeper than {MAX_DEPTH} levels.")
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Refused("not_utf8", "The record is not UTF-8.") from None
+        raise _RefusedError("not_utf8", "The record is not UTF-8.") from None
     problems: list[tuple[str, str]] = []
     value = _parse(decoded, problems)
     if any(match[1] is not None and match[1] == b"0000" for match in _ESCAPE.finditer(text)):
@@ -129,7 +130,7 @@ def judge_text(text: bytes) -> None:
     elif _has_lone_surrogate(value):
         problems.append(("lone_surrogate", "The record contains half of a surrogate pair."))
     if problems:
-        raise _Refused(*problems[0], value)
+        raise _RefusedError(*problems[0], value)
 
 
 def _parse(text: str, problems: list[tuple[str, str]]) -> Any:
@@ -203,7 +204,8 @@ def _member(body: bytes, envelope: str) -> bytes:
 
 def _elements(content: bytes) -> list[bytes]:
     if content[:1] != b"[":
-        judge_text(content)
+        with contextlib.suppress(_RefusedError):  # whatever it is, it is JSON and no list
+            judge_text(content)
         raise BrokenEnvelopeError("broken_envelope", "The envelope must hold a list.")
     texts: list[bytes] = []
     position = _skip(content, 1)

@@ -1,4 +1,4 @@
-"""From the bytes of a body to its records: the fast way for nearly all, the careful way where the scan saw something odd."""
+"""From the bytes of a body to its records: a fast way for nearly all, a careful one where the scan saw something."""
 
 from __future__ import annotations
 

@@ -46,9 +46,10 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker that is gone no longer counts in gauges."""
-    from prometheus_client import multiprocess
+    # Not at the top: prometheus_client looks at the folder when it is imported.
+    from prometheus_client import multiprocess  # noqa: PLC0415
 
-    multiprocess.mark_process_dead(worker.pid)
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:

@@ -102,6 +102,6 @@ class MetricsResource:
         registry = self._metrics.prometheus
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         resp.content_type = CONTENT_TYPE_LATEST
         resp.data = generate_latest(registry)

@@ -75,7 +75,9 @@ class Intake:
         self._redactor = redactor
         self._store = store
 
-    def receive(self, kind: Kind, body: bytes, hint_uid: str | None, judge: Judgement) -> Answer:
+    def receive(
+        self, kind: Kind, body: bytes, hint_uid: str | None, judge: Judgement, *, heard: bool = True
+    ) -> Answer:
         """Take one request.
 
         Args:
@@ -83,6 +85,7 @@ class Intake:
             body: inflated.
             hint_uid: the uid that the header names; only a short cut, the body's uids count.
             judge: authentication's verdict on uids.
+            heard: the node itself sends this now (not an operator who replays it).
 
         Raises:
             IngestError: when nothing of the request could be taken, or the database cannot take it now.
@@ -95,7 +98,19 @@ class Intake:
         except (NotJsonError, BrokenEnvelopeError) as error:
             self._keep_broken(kind, body, hint_uid, error)
             raise
-        return self._take(kind, document, digest, judge)
+        return self._take(kind, document, digest, judge, heard)
+
+    def examine(self, kind: Kind, body: bytes) -> str | None:
+        """Why a body with one record would be refused today, or None; nothing is written.
+
+        Raises:
+            IngestError: when it could not even be read.
+        """
+        document = self._reader.read(body, kind.envelope, many=kind.many)
+        if document.poison:
+            return document.poison[0].reason
+        refusals = self._judges[kind.name].refusals(document.records)
+        return next((reason.sentence for reason in refusals.values()), None)
 
     def _is_known(self, kind: Kind, uid: str, digest: bytes, judge: Judgement) -> bool:
         """Whether exactly these bytes are what the node of this uid sent last; then their uid is this one."""
@@ -113,7 +128,7 @@ class Intake:
         entry = refused(kind.name, None, None, error.code, error.sentence, text, keep=keep)
         self._store.write(kind, [], [entry])
 
-    def _take(self, kind: Kind, document: Document, digest: bytes, judge: Judgement) -> Answer:
+    def _take(self, kind: Kind, document: Document, digest: bytes, judge: Judgement, heard: bool) -> Answer:
         sorting = self._sort(kind, document)
         redacted = self._redactor.redact(document.body, document.marks)
         uids = list(dict.fromkeys(key[0] for key in (*sorting.good, *sorting.skipped)))
@@ -122,6 +137,8 @@ class Intake:
         if sorting.bad or len(uids) > 1 or any(verdicts[uid].conflict for uid in uids if uid in verdicts):
             texts = texts_of(redacted.text, kind.envelope, many=kind.many)
         landings = self._landings(kind, document, sorting, redacted.text, texts, verdicts, digest)
+        for landing in landings:
+            landing.heard = heard
         kept = self._quarantined(kind, document, sorting, texts, verdicts)
         rows = self._store.write(kind, landings, kept) if landings or kept else []
         answer = self._answer(kind, document, sorting, landings, rows, verdicts)
@@ -304,7 +321,7 @@ def _fresh_keys(
         if not landing.keys or not answered:
             continue
         if kind.ledger == "bitmap":
-            bits = {bucket: new for bucket, new in answered}
+            bits: dict[int, int] = dict(answered)
             fresh.update(
                 (landing.uid, key[1]) for key in landing.keys if bits.get(key[1] >> 6, 0) >> (key[1] & 63) & 1
             )

@@ -1,7 +1,7 @@
 """Which records are good, which are unfinished, which are refused and why.
 
-The verdict is jsonschema-rs's (Draft 4, formats not enforced); the sentence for a refused record comes from jsonschema, on
-that record only, and says what the schema wanted, never what the record held.
+The verdict is jsonschema-rs's (Draft 4, formats not enforced); the sentence for a refused record comes from
+jsonschema, on that record only, and says what the schema wanted, never what the record held.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _sentence(error: ValidationError) -> str:
     """Where and what the schema wanted. Names come from the schema, so nothing of the record is repeated."""
     path = ".".join(str(part) for part in error.absolute_path) or "the record"
     if error.validator == "required":
-        known = [name for name in error.validator_value if name not in error.instance]
+        wanted: Any = error.validator_value
+        held: Any = error.instance
+        known = [name for name in wanted if name not in held]
         return f"{path}: required members are missing: {', '.join(map(str, known))}"[:_LONGEST_WANT]
     if error.validator == "additionalProperties":
         return f"{path}: members that the schema does not know are not allowed"[:_LONGEST_WANT]

@@ -12,7 +12,7 @@ import falcon
 from fuel_stat.log import get
 from fuel_stat.metrics import Registry
 from ingest_api import answers
-from ingest_api.authentication import Authentication, RequestFacts
+from ingest_api.authentication import Authentication, RequestFacts, url_as_sent
 from ingest_api.bodies import inflate, read_body
 from ingest_api.intake import Answer, Intake, Verdict
 from ingest_api.kinds import Kind
@@ -51,7 +51,7 @@ class KindResource:
         )
         self._count(answer, len(body))
         shown = self._shown(answer, time.perf_counter() - started)
-        if random.random() < self._settings.validate_responses:
+        if random.random() < self._settings.validate_responses:  # noqa: S311 - a sample
             self._validate(shown)
         resp.status = falcon.code_to_http_status(answer.status)
         resp.content_type = answers.JSON
@@ -60,7 +60,9 @@ class KindResource:
 
     def _judge(self, req: falcon.Request, raw: bytes) -> Any:
         def judge(uids: Sequence[str]) -> Mapping[str, Verdict]:
-            facts = RequestFacts(req.method, req.url, req.headers, raw)
+            facts = RequestFacts(
+                req.method, url_as_sent(req.env), req.headers, raw, ordered=self._kind.ledger == "latest"
+            )
             return self._authentication.judge(facts, uids)
 
         return judge
@@ -70,7 +72,7 @@ class KindResource:
         if answer.status < 400:
             shown = {"status": "ok", "exec_time": round(seconds, 6)}
         else:
-            shown = answers.error_body("no_good_record", answer.message)
+            shown = {**answers.error_body("no_good_record", answer.message)}
         if self._kind.many:
             shown[self._kind.name] = answer.statuses
         return shown

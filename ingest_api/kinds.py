@@ -1,7 +1,8 @@
 """Kinds of statistics are data: a folder of versioned schemas with examples, and a declaration of the key.
 
 A folder ``<kind>/`` holds ``kind.json`` (see :class:`Kind`), ``<kind>.<version>.schema.json`` (the JSON Schema,
-Draft 4, of one record) and examples ``<kind>.<version>.<case>.pass.json`` / ``.fail.json``. Adding a kind is adding a folder.
+Draft 4, of one record) and examples ``<kind>.<version>.<case>.pass.json`` / ``.fail.json``. Adding a kind is
+adding a folder.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class Landing:
     """The records of one node in one request, ready to be written.
 
     ``keys`` are (position in the payload's list, id, subtype, digest) of the records to be remembered, one a key,
-    sorted by key; ``records`` counts the payload's list; ``payload`` is a zstd frame.
+    sorted by key; ``records`` counts the payload's list; ``payload`` is a zstd frame; ``heard``: the node itself
+    sent this now.
     """
 
     node: uuid.UUID
@@ -31,6 +32,7 @@ class Landing:
     payload: bytes
     keys: list[tuple[int, int, str, bytes]]
     digest: bytes = b""
+    heard: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,4 +57,9 @@ class Settings:
         "",
         "Addresses or networks of proxies, by comma: only these are believed about X-Forwarded-For.",
     )
+    key_cache_seconds: float = option(
+        "FUEL_STAT_INGEST_KEY_CACHE_SECONDS",
+        2.0,
+        "How long a worker may go without looking whether keys or blocks have changed.",
+    )
     log_level: str = option("FUEL_STAT_INGEST_LOG_LEVEL", "INFO", "Least severe records that are logged.")

@@ -1,7 +1,8 @@
 """The statements of the hot path: each writes the ledger, the landing, the node and its contact in one round trip.
 
 The prefilter is a scalar subquery (a join got a bad cached plan): keys that are known already are neither locked
-nor written, so a request sent again writes nothing at all. Numbers arrive as array literals in text, which is cheaper to build than typed arrays.
+nor written, so a request sent again writes nothing at all. Numbers arrive as array literals in text, which is
+cheaper to build than typed arrays.
 Rows are inserted in the order of their keys, so two requests with the same keys cannot deadlock.
 """
 
@@ -17,7 +18,7 @@ seen as (
 heard as (
     insert into collector.contact (node, uid, day, tier)
     select %(node)s::uuid, %(uid)s::text, (clock_timestamp() at time zone 'UTC')::date, %(tier)s::smallint
-    where not exists (
+    where %(heard)s::boolean and not exists (
         select from collector.contact as c
         where c.node = %(node)s::uuid and c.day = (clock_timestamp() at time zone 'UTC')::date
     )
@@ -122,7 +123,7 @@ select l.versions = 1 from ledger as l
 """
 
 #: whether a node's latest record has this digest; then it was heard from. Returns a row when it has.
-UNCHANGED = f"""
+UNCHANGED = """
 with known as (
     select 1 as one
     from collector.ledger_latest as l

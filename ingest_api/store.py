@@ -167,7 +167,7 @@ def _land(connection: psycopg.Connection[Any], kind: Kind, landing: Landing) -> 
 
 
 def _rows(connection: psycopg.Connection[Any], statement: str, parameters: dict[str, Any]) -> list[Any]:
-    return connection.execute(statement, parameters, binary=True).fetchall()  # type: ignore[arg-type]
+    return connection.execute(statement, parameters, binary=True).fetchall()
 
 
 def _common(kind: Kind, landing: Landing) -> dict[str, Any]:
@@ -175,6 +175,7 @@ def _common(kind: Kind, landing: Landing) -> dict[str, Any]:
         "node": landing.node,
         "uid": landing.uid,
         "tier": landing.tier,
+        "heard": landing.heard,
         "kind": kind.name,
         "version": kind.version,
         "records": landing.records,

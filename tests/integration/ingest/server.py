@@ -71,7 +71,7 @@ def running_server(
     command = [sys.executable, "-m", "gunicorn", "-c", "ingest_api/gunicorn_conf.py"]
     command += ["--bind", f"127.0.0.1:{port}", *arguments, "ingest_api.wsgi:application"]
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)

@@ -37,7 +37,7 @@ def test_every_answer_equals_the_recorded_one_but_for_what_is_mended(
 ) -> None:
     """Statuses and per-record answers are those of the original, with and without the trailing slash.
 
-    Mended: the structure with a node whose os is null was 400 and is now taken (201), so the next one is an update (200).
+    Mended: the structure with a node whose os is null was 400 and is now taken (201); so the next is an update.
     """
     server = serve(collector_pair.dsn("fuel_ingest"))
     bodies = [exchange["request"]["body"] for name, exchange in exchanges(recorded) if "structure" in name]
