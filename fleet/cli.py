@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +14,14 @@ from rich.progress import Progress as Bar
 from fleet.errors import FleetError
 from fleet.run import Progress, replay, run_fleet
 from fleet.tally import Tally, TallyStore
-from fleet.truth import Truth
+from fleet.truth import Truth, read_rules
 from fuel_stat.state import REPOSITORY, home
 
 app = typer.Typer(
     help="Send the simulated fleet of Fuel nodes, or recorded traffic; show the truth about it."
 )
 
+FILTER_RULES = REPOSITORY / "dbt_project" / "seeds" / "filter_rules.csv"
 DEFAULT_SEED = 1
 DEFAULT_NODES = 60
 DEFAULT_DAYS = 90
@@ -66,10 +68,15 @@ def replay_command(
 
 
 @app.command()
-def truth() -> None:
-    """Print, as JSON, what the fleet knows to be true of all it has sent (no installation filtered)."""
+def truth(
+    rules: Annotated[
+        Path, typer.Option(help="CSV file of filtering rules; an empty one filters nothing.", metavar="FILE")
+    ] = FILTER_RULES,
+) -> None:
+    """Print, as JSON, what the fleet knows to be true of all it has sent: summary, report, deployments, tally."""
     with TallyStore(home()) as store:
-        typer.echo(json.dumps(Truth.of(store).as_json(), indent=2))
+        known = Truth.of(store).as_json(read_rules(rules), datetime.now(UTC).date())
+    typer.echo(json.dumps(known, indent=2))
 
 
 def recorded_folder() -> Path:

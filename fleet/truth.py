@@ -4,12 +4,15 @@ The rules are those of the wire contract, section 1 ("Filtering of test builds")
 installations and the summary), written in Python so that they can be compared with what dbt publishes.
 """
 
+import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from fleet.errors import FleetError
 from fleet.tally import Tally, TallyStore
 
 _OPERABLE = ("operational", "error")
@@ -26,6 +29,29 @@ class FilterRule:
     build_id: str | None = None
     packages: frozenset[str] | None = None
     until: date | None = None
+
+
+def read_rules(path: Path) -> list[FilterRule]:
+    """The rules of a CSV file: release, build_id, packages (joined by spaces), from_date; empty means none.
+
+    Raises:
+        FleetError: `filter_rules` when the file cannot be read as such.
+    """
+    try:
+        with path.open(newline="") as file:
+            return [_rule(row) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError) as error:
+        raise FleetError("filter_rules", f"{path} holds no filtering rules: {error}") from error
+
+
+def _rule(row: dict[str, str]) -> FilterRule:
+    packages, until = row["packages"].split(), row["from_date"][:10]
+    return FilterRule(
+        row["release"],
+        row["build_id"] or None,
+        frozenset(packages) if packages else None,
+        date.fromisoformat(until) if until else None,
+    )
 
 
 def summarise(structure: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The truth's rules of filtering and counting (contract, sections 1 and 2), on rows written by hand."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleet.errors import FleetError
 from fleet.tally import Tally
-from fleet.truth import FilterRule, Truth, is_filtered
+from fleet.truth import FilterRule, Truth, is_filtered, read_rules
 
 TODAY = date(2026, 11, 23)
 
@@ -76,3 +78,17 @@ def test_report_counts_operable_environments_only_where_the_contract_says_so() -
     }
     assert truth.report(release="x")["installations"] == {"count": 0, "environments_num": {}}
     assert truth.deployments() == {"error": 2}
+
+
+def test_rules_are_read_from_the_seed(tmp_path: Path) -> None:
+    """Builds, package sets, dates and releases without rules are told apart; another file is told in a sentence."""
+    path = tmp_path / "rules.csv"
+    path.write_text("release,build_id,packages,from_date\n7.0,b1,,2026-01-31 00:00:00\n8.0,,a b,\n9.0,,,\n")
+    assert read_rules(path) == [
+        FilterRule("7.0", "b1", until=date(2026, 1, 31)),
+        FilterRule("8.0", packages=frozenset("ab")),
+        FilterRule("9.0"),
+    ]
+    path.write_text("something,else\n1,2\n")
+    with pytest.raises(FleetError, match=r"rules\.csv"):
+        read_rules(path)
