@@ -23,11 +23,7 @@ MODIFYING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 def default_actor(environ: _Environ) -> str | None:
     """Find who asks: the user the host authenticated, else the credential that was sent."""
-    return (
-        environ.get("REMOTE_USER")
-        or environ.get("HTTP_X_AUTH_TOKEN")
-        or environ.get("HTTP_AUTHORIZATION")
-    )
+    return environ.get("REMOTE_USER") or environ.get("HTTP_X_AUTH_TOKEN") or environ.get("HTTP_AUTHORIZATION")
 
 
 class RecordingMiddleware:
@@ -138,11 +134,13 @@ class _Seen:
         try:
             for chunk in chunks:
                 if not self._room:
+                    self._request.cut = True
                     return
                 held = self._request.error
                 part = bytes(chunk[: self._room])
                 self._request.error = held + part if isinstance(held, bytes) else part
                 self._room -= len(part)
+                self._request.cut = len(part) < len(chunk)
         except Exception:  # noqa: BLE001
             self._room = 0
             self._recorder.note_bug()

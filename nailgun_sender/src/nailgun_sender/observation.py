@@ -15,10 +15,10 @@ class Request:
 
     ``actor`` is the credential as sent: it lives in memory only, the writer keeps its keyed hash.
     ``ended`` is a monotonic reading. ``error`` is the first bytes of a failed answer's body, or the
-    text of the exception that the host raised.
+    text of the exception that the host raised; ``cut``: there was more.
     """
 
-    __slots__ = ("actor", "ended", "error", "error_type", "method", "path", "start", "status")
+    __slots__ = ("actor", "cut", "ended", "error", "error_type", "method", "path", "start", "status")
 
     def __init__(self, method: str, path: str, actor: str | None) -> None:
         self.method = method
@@ -29,6 +29,7 @@ class Request:
         self.status: str | None = None
         self.error: bytes | str | None = None
         self.error_type: str | None = None
+        self.cut = False
 
 
 @dataclass(frozen=True)

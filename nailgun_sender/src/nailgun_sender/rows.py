@@ -11,7 +11,7 @@ from typing import Any
 
 from . import clock
 from .observation import Request, Task, TaskFinished
-from .sanitise import actions
+from .sanitise import actions, shape
 from .urlmap import UrlMap
 
 Row = dict[str, Any]
@@ -108,6 +108,8 @@ def _explanation(seen: Request) -> dict[str, Any]:
     if seen.error is None and seen.error_type is None:
         return {}
     text = seen.error.decode("utf-8", "replace") if isinstance(seen.error, bytes) else seen.error
+    if seen.cut and text is not None:
+        text = shape.whole_words(text)
     if seen.error_type is not None:
         text = f"{seen.error_type}: {text}"
     return {"message": text}

@@ -56,9 +56,7 @@ class Settings:
     )
     retry_least: float = _setting(0.5, "First wait after a failed write.", float)
     retry_most: float = _setting(30.0, "Longest wait between failed writes.", float)
-    flush_timeout: float = _setting(
-        2.0, "Seconds a stopping host waits for the queue to be written.", float
-    )
+    flush_timeout: float = _setting(2.0, "Seconds a stopping host waits for the queue to be written.", float)
     tally_folder: str = _setting(
         "/dev/shm" if Path("/dev/shm").is_dir() else "",
         "Folder in memory for the count of what is queued, which survives a kill of the process;"
@@ -67,7 +65,7 @@ class Settings:
     record_unmapped: bool = _setting(
         True, "Record modifying requests that the URL map does not know, as 'other'.", _switch
     )
-    error_bytes: int = _setting(4096, "Of a failed answer's body, kept to explain it.", int)
+    error_bytes: int = _setting(2048, "Of a failed answer's body, kept to explain it.", int)
     keep_sent_days: int = _setting(30, "Days a sent record stays before it expires.", int)
     most_actions: int = _setting(
         1_000_000, "Hard cap of action_logs rows; the oldest are dropped and counted.", int
@@ -87,9 +85,7 @@ class Settings:
             if getattr(self, name) < 1:
                 raise SettingsError("bad_setting", f"{name} must be at least 1.")
         if not all(c.isalnum() or c == "_" for c in self.table_prefix):
-            raise SettingsError(
-                "bad_setting", "table_prefix may hold letters, digits and underscores only."
-            )
+            raise SettingsError("bad_setting", "table_prefix may hold letters, digits and underscores only.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -18,6 +18,7 @@ class Dropped:
 
 DROP = Dropped()
 _TEXT_MOST = 2000
+_LAST_WORD = re.compile(r"(?<!\S)\S*\Z")
 
 
 def number(value: Any) -> Any:
@@ -47,9 +48,18 @@ def text(most: int = _TEXT_MOST) -> Shape:
     def keep(value: Any) -> Any:
         if value is None:
             return None
-        return clean_text(value)[:most] if isinstance(value, str) else DROP
+        if not isinstance(value, str):
+            return DROP
+        if len(value) > most:
+            value = whole_words(value[:most])
+        return clean_text(value)[:most]
 
     return keep
+
+
+def whole_words(cut: str) -> str:
+    """A text that was cut off, without its last word: half a secret does not look like one."""
+    return _LAST_WORD.sub("", cut)
 
 
 def word(pattern: str, most: int = 80) -> Shape:

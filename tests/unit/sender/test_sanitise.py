@@ -1,0 +1,128 @@
+"""The sanitiser: secrets go, what should be kept is kept."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+
+from nailgun_sender.sanitise import actions, deny, structure, workloads
+
+from tests.unit.sender.canaries import Planted, arbitrary, error_text, leaks, spoil
+
+DOCUMENTS = 10_000
+
+
+def plain_structure(p: Planted) -> dict[str, Any]:
+    """A small structure of which every word should be kept."""
+    node = {"id": 1, "os": p.word(), "roles": [p.word()], "status": p.word(), "manufacturer": p.word(), "online": True,
+            "meta": {"cpu": {"real": 1, "total": 2, "spec": [{"model": p.word(), "frequency": 2001}]},
+                     "disks": [{"name": "sda", "model": p.word(), "size": 5}],
+                     "interfaces": [{"name": "eth0", "driver": p.word(), "bus_info": "0000:01:00.0"}]}}  # fmt: skip
+    cluster = {"id": 1, "nodes_num": 1, "nodes": [node], "mode": p.word(), "status": p.word(),
+               "release": {"version": "newton-10.0", "os": p.word(), "name": p.word()},
+               "attributes": {"libvirt_type": p.word(), "ceilometer": False, "osd_pool_size": "3"},
+               "network_configuration": {"segmentation_type": p.word()},
+               "installed_plugins": [{"name": p.word(), "version": "1.0.0", "releases": [{"os": p.word()}]}]}  # fmt: skip
+    return {"master_node_uid": "42568c01-c841-4797-a1e4-15216cbb6e91", "clusters_num": 1, "allocated_nodes_num": 1,
+            "unallocated_nodes_num": 0, "clusters": [cluster], "fuel_packages": [p.word() + "-1.2.3"],
+            "fuel_release": {"release": "10.0", "api": "1", "feature_groups": [p.word()]},
+            "user_information": {"contact_info_provided": True, "name": p.secret("Erika " + "Mustermann"),
+                                 "email": p.secret("erika@example.org"), "company": p.secret("Geheim AG")}}  # fmt: skip
+
+
+def test_none_of_the_secrets_planted_in_ten_thousand_documents_survives() -> None:
+    """Ten thousand seeded random documents with canaries at any depth: no canary is kept, every plain word is."""
+    generator = random.Random(20261123)
+    for number in range(DOCUMENTS):
+        p = Planted(random.Random(generator.random()))
+        kind = number % 4
+        if kind == 0:
+            kept: Any = structure.structure(spoil(p, plain_structure(p), 0.15))
+        elif kind == 1:
+            text = error_text(p)
+            info = {"request_data": {"http_method": "PUT", "url": "/api/x/", "data": arbitrary(p)},
+                    "response_data": {"status": "500 Internal Server Error", "data": {"message": text, "y": arbitrary(p)}}}  # fmt: skip
+            kept = actions.request_info(info)
+        elif kind == 2:
+            kept = actions.task_info({"operation": p.word(), "message": error_text(p), "ended_with_status": "error",
+                                      "output": spoil(p, {"method": p.word(), "args": arbitrary(p)}, 0.5)})  # fmt: skip
+        else:
+            vm = {"id": "6fca33e8d764385ee578b076cfd6a7fc", "status": p.word(), "power_state": 1, "flavor_id": "1"}
+            kept = workloads.resources("vm", [spoil(p, {**vm, "metadata": arbitrary(p)}, 0.3)])
+            if not kept:
+                continue  # the id itself was turned into a secret
+        assert not leaks(p, kept), (number, leaks(p, kept), kept)
+        text = json.dumps(kept, ensure_ascii=False)
+        missing = [word for word in p.words if word not in text]
+        assert not missing, (number, missing, kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Cluster not found", "Cluster not found"),
+        ('File "/usr/lib/python2.7/site-packages/nailgun/api.py", line 12, in PUT', None),
+        ("KeyError: 'nodes' at 17:01:13 on 2026-11-23", None),
+        ("10.0 and 9.0.1 are releases; std::string is a type", None),
+        ("log in with password=x y\nnext line stays", "log in with [secret]\nnext line stays"),
+        ("mail to bob@example.com now", "mail to [email] now"),
+        ("from 10.20.0.2:8000 refused", "from [ip] refused"),
+        ("/home/alice/fuel", "/home/[user]/fuel"),
+        ("GET https://u:p@h.local/x?y=1 failed", "GET https://[url] failed"),
+    ],
+)
+def test_an_error_text_stays_readable(text: str, kept: str | None) -> None:
+    """What explains an error stays; only the secret part of it is blotted out."""
+    assert deny.clean_text(text) == (text if kept is None else kept)
+
+
+def test_a_switch_under_a_secrets_name_is_kept() -> None:
+    """true, false and null say that there is a secret, not which; numbers and texts under such a name go."""
+    given = {"password": True, "token": None, "secret": "x", "pin": 1234, "deep": [{"api_key": "x", "a": 1}]}
+    assert deny.deny(given) == {"password": True, "token": None, "deep": [{"a": 1}]}
+
+
+def test_contact_details_are_kept_only_at_their_level() -> None:
+    """Name, company and e-mail are there when the contact level was agreed to and the person gave them, else not."""
+    given = {"user_information": {"contact_info_provided": True, "name": "Jürgen Müller", "email": "j@example.com", "company": "C", "x": 1}}
+    assert structure.structure(given) == {"user_information": {"contact_info_provided": True}}
+    told = structure.structure(given, contact=True)["user_information"]
+    assert told == {"contact_info_provided": True, "name": "Jürgen Müller", "email": "j@example.com", "company": "C"}
+    given["user_information"]["contact_info_provided"] = False
+    assert structure.structure(given, contact=True) == {"user_information": {"contact_info_provided": False}}
+
+
+@pytest.mark.parametrize("hostile", [None, 5, [], {"clusters": 5}, {"clusters": [None, 7, {"nodes": {}}]}, {"clusters_num": float("nan")}])
+def test_a_deformed_structure_is_not_an_error(hostile: Any) -> None:
+    """Whatever a provider returns, the sanitiser keeps what fits and drops the rest."""
+    given = hostile if isinstance(hostile, dict) else {"clusters": hostile}
+    json.dumps(structure.structure(given), allow_nan=False)
+
+
+def test_text_that_databases_refuse_is_mended() -> None:
+    """NUL and lone surrogates, which Postgres would refuse, are taken out."""
+    assert deny.clean_text("a\x00b\ud800c") == "abc"
+
+
+RUNS = ("a", "A1a", "password ", "-", "1.2.3.", "ab:", "::", "-----BEGIN ", "<password>", "?a=b", "a@b.c:", "a.", "\\", "token for ",
+        "0a", "x://", "a.a+", "((((", "$6$", "A1a" * 99 + " ", "-a" * 149 + " ", "pass_key" * 36 + " ", "%40" * 99 + "\n", "password" + " " * 60)  # fmt: skip
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_no_text_takes_long(run: str) -> None:
+    """Whatever is repeated for 2 kB, cleaning it stays within 50 ms of CPU: the host's threads wait meanwhile."""
+    text = (run * 2048)[:2048]
+    began = time.thread_time()
+    deny.clean_text(text)
+    assert time.thread_time() - began < 0.05
+
+
+def test_a_secret_cut_in_half_is_not_kept() -> None:
+    """A text is cut between words, since half a token does not look like one."""
+    kept = actions.task_info({"message": "x " * 995 + "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0"})
+    assert "eyJ" not in kept["message"]
+    assert kept["message"].startswith("x x")
