@@ -184,3 +184,29 @@ def reconcile(
         print("all stages agree" if result.agrees else "the stages disagree")
     if not result.agrees:
         raise typer.Exit(1)
+
+
+def import_legacy(
+    dsn: Annotated[
+        str, typer.Option(help="The original collector's database: postgresql://user:password@host:port/db")
+    ],
+) -> None:
+    """Take over the database of an original collector, with its dates and decisions; resumes where it stopped."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    from warehouse.legacy import run_legacy_import
+
+    found = _settings()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(table: str, done: int, total: int) -> None:
+            if table not in tasks:
+                tasks[table] = bars.add_task(table, total=total)
+            bars.update(tasks[table], completed=done, total=total)
+
+        report = run_legacy_import(dsn, found.admin_dsn, progress=show)
+    for table, read in report.read.items():
+        print(f"{table}: {read} rows read, {report.landed[table]} records landed.")
