@@ -21,7 +21,14 @@ select
     structures.is_contact_provided,
     -- The original's dates: first heard from, and last reported (its structure may not have changed since).
     {{ utc('contacted.first_contact_at') }} as created_at,
-    {{ utc('greatest(structures.valid_from, contacted.last_contact_at)') }} as modified_at,
+    -- The first cycle takes minutes: a structure within them is its creation.
+    case
+        when
+            versioned.versions_count > 1
+            or contacted.last_contact_day > contacted.first_contact_day
+            or structures.valid_from > contacted.first_contact_at + interval '10 minutes'
+            then {{ utc('greatest(structures.valid_from, contacted.last_contact_at)') }}
+    end as modified_at,
     {{ utc('structures.valid_from') }} as structure_changed_at,
     coalesce(versioned.versions_count, 0) as versions_count,
     structures.installation_key is not null as has_structure,

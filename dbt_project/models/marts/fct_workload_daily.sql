@@ -30,16 +30,40 @@ with ranked as (
     where records.cluster_key is not null
 ),
 
-spans as (
+compared as (
     select
         ranked.*,
-        coalesce(
-            ranked.data_digest = lag(ranked.data_digest) over by_series, false
-        ) as is_repeated,
+        coalesce(ranked.data_digest = lag(ranked.data_digest) over by_series, false) as is_repeated,
         lead(ranked.record_day) over by_series as next_day
     from ranked
     where ranked.staleness = 1
     window by_series as (partition by ranked.cluster_key, ranked.resource_type order by ranked.record_day)
+),
+
+numbered as (
+    select
+        compared.*,
+        count(*) filter (where not compared.is_repeated) over (
+            partition by compared.cluster_key, compared.resource_type order by compared.record_day
+        ) as run_number
+    from compared
+),
+
+-- Of records that follow one another and say the same, the first one speaks.
+spans as (
+    select
+        numbered.installation_key,
+        numbered.cluster_id,
+        numbered.cluster_key,
+        numbered.resource_type,
+        numbered.record_day,
+        numbered.is_repeated,
+        numbered.next_day,
+        first_value(numbered.external_id) over (
+            partition by numbered.cluster_key, numbered.resource_type, numbered.run_number
+            order by numbered.record_day
+        ) as external_id
+    from numbered
 ),
 
 -- Each record is repeated until a newer one or the installation's last contact.
