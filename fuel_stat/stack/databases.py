@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 from psycopg import sql
 
-from fuel_stat import migrations
 from fuel_stat.errors import OperatorError
 from fuel_stat.postgres import (
     Binaries,
@@ -231,7 +231,9 @@ def _prepare_analytic(analytic: Cluster) -> None:
     _migrate(analytic, "analytic")
 
 
-def _migrate(cluster: Cluster, database: migrations.Database) -> None:
+def _migrate(cluster: Cluster, database: Literal["collector", "analytic"]) -> None:
+    from fuel_stat import migrations  # noqa: PLC0415 - half a second that only `up` has to wait for
+
     dsn = cluster.dsn(database)
     if migrations.current_revision(dsn) != migrations.newest_revision(database):
         migrations.upgrade(dsn, database)

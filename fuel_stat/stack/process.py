@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fuel_stat.state import write_atomically
 
-#: Every process of a stack carries these two variables; stopping sweeps up what carries both.
+#: What `spawn` adds to a process's environment, beside the FUEL_STAT_HOME that it is given.
 HOME_MARK = "FUEL_STAT_HOME"
 SERVICE_MARK = "FUEL_STAT_SERVICE"
 
@@ -40,13 +40,19 @@ class Process:
 
 def start_time(pid: int) -> int | None:
     """Start time of a process in clock ticks since boot; None when it does not run."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third (the state) on; none when it does not run or is a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []
     # The command's name may hold anything, also spaces and brackets: the fields come after the last one.
     fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return [] if fields[0] in "ZX" else fields
 
 
 def spawn(
@@ -88,7 +94,7 @@ def running(run: Path) -> dict[str, Process]:
 def stop(
     processes: Sequence[Process], *, run: Path, timeout: float, patience: Mapping[str, float] | None = None
 ) -> list[str]:
-    """Ask the processes to end; kill what remains after its time with all of its session.
+    """Ask the processes to end; kill what remains after its time, with all that they started.
 
     Args:
         processes: recorded processes, running or not.
@@ -101,59 +107,77 @@ def stop(
     """
     alive = [process for process in processes if process.alive()]
     for process in alive:
-        _signal(process, signal.SIGTERM)
+        _signal(process.pid, signal.SIGTERM)
     began = time.monotonic()
-    stubborn = []
+    stubborn: list[str] = []
     while alive:
-        _reap(alive)
-        alive = [process for process in alive if process.alive()]
         waited = time.monotonic() - began
         late = [process for process in alive if waited > (patience or {}).get(process.name, timeout)]
         for process in late:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _signal(process.pid, signal.SIGKILL)
         stubborn += [process.name for process in late if process.name not in stubborn]
-        time.sleep(0.05 if alive else 0)
+        time.sleep(0.05)
+        _reap(alive)
+        alive = [process for process in alive if process.alive()]
+    end([pid for process in processes for pid in members(process)])
     for process in processes:
         (run / f"{process.name}.json").unlink(missing_ok=True)
     return stubborn
 
 
-def sweep(home: Path, *, spare: frozenset[int] = frozenset(), timeout: float = 5.0) -> list[int]:
-    """Stop what is left of the stack below ``home``: descendants that outlived their recorded parent.
+def members(process: Process) -> list[int]:
+    """Processes of the session that this process began, itself included: what it started and what that started.
 
-    Known by their environment, which only processes started by ``spawn`` hand down. Returns the process ids.
+    The kernel gives no number to a new process while a session of that number has members. Should the whole session
+    have ended and the number have been given away since, then its new owner began at another time.
     """
-    left = [pid for pid in marked(home) if pid not in spare and pid != os.getpid()]
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sign)
-        deadline = time.monotonic() + timeout
-        while any(start_time(pid) for pid in left) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if not any(start_time(pid) for pid in left):
-            break
-    return left
+    leader = start_time(process.pid)
+    if leader is not None and leader != process.started:
+        return []
+    return [
+        pid for pid, fields in _all() if int(fields[3]) == process.pid and int(fields[19]) >= process.started
+    ]
 
 
-def marked(home: Path) -> Iterator[int]:
-    """Ids of processes whose environment says that they belong to the stack below ``home``."""
+def marked(home: Path) -> list[int]:
+    """Processes whose environment says that they belong to the stack below ``home``.
+
+    These are what left its session on purpose. (Programs that set a title for ``ps`` overwrite their environment:
+    those are found by their session.)
+    """
     ours = f"{HOME_MARK}={home}".encode()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+    found = []
+    for pid, _ in _all():
         try:
-            variables = (entry / "environ").read_bytes().split(b"\0")
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if ours in variables and any(item.startswith(f"{SERVICE_MARK}=".encode()) for item in variables):
-            yield int(entry.name)
+            found.append(pid)
+    return found
 
 
-def _signal(process: Process, sign: signal.Signals) -> None:
+def end(pids: Sequence[int], *, timeout: float = 3.0) -> None:
+    """Ask these processes to end, and kill them after ``timeout`` seconds."""
+    known = {pid: start_time(pid) for pid in pids if pid != os.getpid()}
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        left = [pid for pid, started in known.items() if started is not None and start_time(pid) == started]
+        for pid in left:
+            _signal(pid, sign)
+        deadline = time.monotonic() + timeout
+        while any(start_time(pid) == known[pid] for pid in left) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _all() -> Iterator[tuple[int, list[str]]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            yield int(entry.name), fields
+
+
+def _signal(pid: int, sign: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, sign)
+        os.kill(pid, sign)
 
 
 def _reap(processes: Sequence[Process]) -> None:

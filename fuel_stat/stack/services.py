@@ -7,9 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fuel_stat.errors import OperatorError
 from fuel_stat.stack.environment import Wiring
 from fuel_stat.stack.ports import LOOPBACK
 
+#: What FUEL_STAT_WITHOUT may name.
+LEFT_OUT = frozenset({"ingest", "analytics", "reports", "airflow"})
 #: The names of Airflow's processes.
 AIRFLOW = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 
@@ -32,8 +35,19 @@ def present(module: str) -> bool:
         return False
 
 
-def services(wiring: Wiring) -> list[Service]:
-    """Everything that ``up`` starts, in the order of starting."""
+def services(wiring: Wiring, left_out: frozenset[str]) -> list[Service]:
+    """Everything that ``up`` starts, in the order of starting.
+
+    Raises:
+        OperatorError: ``unknown_service`` when something is left out that there is not.
+    """
+    if unknown := left_out - LEFT_OUT:
+        sentence = f"FUEL_STAT_WITHOUT names {', '.join(sorted(unknown))}; it may name {', '.join(sorted(LEFT_OUT))}."
+        raise OperatorError("unknown_service", sentence)
+    return [service for service in _all(wiring) if service.name.split("-")[0] not in left_out]
+
+
+def _all(wiring: Wiring) -> list[Service]:
     found = []
     if present("ingest_api.wsgi"):
         found.append(_wsgi(wiring, "ingest", "ingest_api", "/readyz"))

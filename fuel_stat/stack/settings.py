@@ -40,6 +40,11 @@ class Settings:
         False,
         "Choose free ports for everything, as tests do, instead of the usual ones.",
     )
+    without: str = option(
+        "FUEL_STAT_WITHOUT",
+        "",
+        "Services that `up` leaves out, by comma: ingest, analytics, reports, airflow.",
+    )
     start_timeout: float = option(
         "FUEL_STAT_START_TIMEOUT", 180.0, "Seconds to wait until every service answers its health check."
     )
@@ -59,8 +64,13 @@ class Settings:
     )
     demo_seed: int = option("FUEL_STAT_DEMO_SEED", 1, "Seed of the demonstration's simulated fleet.")
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The services of ``without``."""
+        return frozenset(name.strip() for name in self.without.split(",") if name.strip())
 
-#: Service name to (settings field, usual port).
+
+#: Service name to its usual port.
 USUAL_PORTS: dict[str, int] = {
     "primary": 54321,
     "standby": 54322,

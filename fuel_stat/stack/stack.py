@@ -136,14 +136,15 @@ def up(say: Say) -> Stack:
     """
     say("preparing")
     stack, state = _begin()
+    wanted = services(stack.wiring, stack.settings.left_out)
     _watch_parent(stack)
     say("starting databases")
     databases.start(stack.servers, say)
-    say("preparing Airflow")
-    airflow_setup.prepare(stack.wiring, state)
-    write_state(state, stack.layout.home)
+    if "airflow" not in stack.settings.left_out:
+        say("preparing Airflow")
+        airflow_setup.prepare(stack.wiring, state)
+        write_state(state, stack.layout.home)
     say("starting services")
-    wanted = services(stack.wiring)
     running = process.running(stack.layout.run)
     for service in wanted:
         if service.name not in running:
@@ -212,7 +213,7 @@ def down(say: Say) -> list[str]:
     stubborn = process.stop(
         list(known.values()), run=stack.layout.run, timeout=stack.settings.stop_timeout, patience=_PATIENCE
     )
-    process.sweep(stack.layout.home)
+    process.end(process.marked(stack.layout.home))
     say("stopping databases")
     databases.stop(stack.servers)
     return [name for name in stubborn if name not in _PATIENCE]

@@ -103,7 +103,7 @@ def _pipeline(known: dict[str, Any]) -> dict[str, Any]:
 
 def _processes(stack: Stack) -> dict[str, dict[str, Any]]:
     running = process.running(stack.layout.run)
-    wanted = [service.name for service in services(stack.wiring)]
+    wanted = [service.name for service in services(stack.wiring, frozenset())]
     return {name: {"pid": running[name].pid if name in running else None} for name in wanted}
 
 

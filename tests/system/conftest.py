@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Stack:
 
     home: Path
     environ: dict[str, str]
+    identity: dict[str, Any] = field(default_factory=dict)  # arguments of subprocess.run: who calls
 
     def cli(
         self, *arguments: str, timeout: float = 300.0, **environ: str
@@ -43,6 +44,7 @@ class Stack:
             text=True,
             timeout=timeout,
             check=False,
+            **self.identity,
         )
 
     def run_pipeline(self, *arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
@@ -139,8 +141,9 @@ def new_stack(**environ: str) -> Stack:
 
 
 def remove(stack: Stack) -> None:
-    """Stop a stack and delete its folder."""
-    stack.cli("reset", "--yes")
+    """Stop a stack, if it runs, and delete its folder."""
+    if list(stack.home.glob("run/*.json")) or list(stack.home.glob("postgres/*/postmaster.pid")):
+        stack.cli("reset", "--yes")
     shutil.rmtree(stack.home, ignore_errors=True)
 
 

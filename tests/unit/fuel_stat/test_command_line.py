@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def test_reset_asks_and_without_a_terminal_refuses(
     home = tmp_path / "home"
     home.mkdir()
     (home / "precious").write_text("data")
-    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115,PTH123
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     code, _, err = call(capsys, "reset")
     assert code == 2
     assert "--yes" in err

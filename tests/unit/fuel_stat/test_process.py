@@ -55,25 +55,34 @@ def test_a_number_given_to_another_process_is_never_signalled(tmp_path: Path) ->
     assert process.stop([stranger], run=tmp_path, timeout=0.1) == []
 
 
-def test_children_that_outlive_their_parent_are_swept_up(tmp_path: Path) -> None:
-    """A service killed from outside leaves children; they carry the stack's mark and are ended."""
+def test_children_that_outlive_their_parent_are_ended_with_it(tmp_path: Path) -> None:
+    """A service killed from outside leaves children: they are known by its session, also without any mark."""
     parent = spawn(tmp_path, PARENT)
     wait_ready(tmp_path)
     os.kill(parent.pid, 9)
     os.waitpid(parent.pid, 0)
-    left = list(process.marked(tmp_path))
+    assert len(process.members(parent)) == 1
+    process.stop([parent], run=tmp_path, timeout=1)
+    assert process.members(parent) == []
+
+
+def test_what_left_its_session_is_known_by_its_environment(tmp_path: Path) -> None:
+    """A grandchild that made a session of its own still carries the stack's mark."""
+    parent = spawn(tmp_path, PARENT.replace("])", "], start_new_session=True)"))
+    wait_ready(tmp_path)
+    process.stop([parent], run=tmp_path, timeout=5)
+    left = process.marked(tmp_path)
     assert len(left) == 1
-    process.sweep(tmp_path)
-    assert list(process.marked(tmp_path)) == []
+    process.end(left)
+    assert process.marked(tmp_path) == []
 
 
-def test_another_stacks_processes_are_not_swept(tmp_path: Path) -> None:
+def test_another_stacks_processes_are_not_found(tmp_path: Path) -> None:
     """Two stacks on one machine do not end each other."""
     (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
     other = spawn(tmp_path / "a", SLEEP)
-    process.sweep(tmp_path / "b")
-    assert other.alive()
+    assert process.marked(tmp_path / "b") == []
+    assert process.marked(tmp_path / "a") == [other.pid]
     process.stop([other], run=tmp_path / "a", timeout=5)
 
 
