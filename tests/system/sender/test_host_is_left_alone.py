@@ -1,0 +1,194 @@
+"""Under real servers, a host with the recorder answers exactly as without it, whatever happens to the recorder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.sender.servers import MODIFYING_IN_OWN_TESTS, SERVERS, Host, hosting, workers
+
+pytestmark = pytest.mark.slow
+_transcripts: dict[str, list[tuple[object, ...]]] = {}
+
+
+def bare(server: str, folder: Path) -> list[tuple[object, ...]]:
+    """The host's own tests without the recorder, once a server."""
+    if server not in _transcripts:
+        with hosting(server, folder, None) as host:
+            _transcripts[server] = host.own_tests()
+    return _transcripts[server]
+
+
+def recorded(database: Path, query: str = "select * from action_logs order by id") -> list[sqlite3.Row]:
+    """Rows of the recorder's database."""
+    connection = sqlite3.connect(database, timeout=5)
+    connection.row_factory = sqlite3.Row
+    try:
+        return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []
+    finally:
+        connection.close()
+
+
+def wait_for(condition: object, seconds: float = 10.0) -> None:
+    """Wait until a condition holds."""
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, "did not come true in time"
+        time.sleep(0.05)
+
+
+def counters(database: Path) -> dict[str, int]:
+    """The recorder's counters."""
+    return {row["name"]: row["value"] for row in recorded(database, "select * from fuel_stat_counters")}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_answers_are_the_same_and_every_modifying_request_is_recorded(server: str, tmp_path: Path) -> None:
+    """Lists, tuples, generators, file wrappers, write() and exceptions pass unchanged; nine requests, nine rows."""
+    database = tmp_path / "sender.sqlite"
+    with hosting(server, tmp_path, f"sqlite:///{database}") as host:
+        assert host.own_tests() == bare(server, tmp_path)
+        wait_for(lambda: len(recorded(database)) == MODIFYING_IN_OWN_TESTS)
+    rows = recorded(database)
+    assert [row["action_name"] for row in rows] == [
+        "cluster_collection", "cluster_instance", "deploy_changes", "attributes", "releases_collection",
+        "master_node_settings", "tasks_collection", "cluster_instance", "other",
+    ]  # fmt: skip
+    text = "".join(str(tuple(row)) for row in rows)
+    assert "hunter2" not in text and "s3cr3t" not in text and "abc123" not in text
+    assert "400 Bad Request" in rows[3]["additional_info"] and "RuntimeError" in rows[6]["additional_info"]
+    # stopped in good order: the session is closed and nothing is missing
+    (session,) = recorded(database, "select * from fuel_stat_sessions where accepted > 0")
+    assert (session["accepted"], session["written"], session["lost"]) == (9, 9, None)
+    assert session["closed_at"] is not None
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://nobody@127.0.0.1:1/none", "sqlite:////nonexistent/sender.sqlite"])
+def test_a_broken_database_is_not_noticed(server: str, url: str, tmp_path: Path) -> None:
+    """With no database at all the host's tests pass as ever, quickly; the log says once that recording waits."""
+    with hosting(server, tmp_path, url, queue_size="20") as host:
+        assert host.own_tests() == bare(server, tmp_path)
+        assert max(host.timed(100)) < 1.0
+        assert host.own_tests() == bare(server, tmp_path)
+    log = host.log.read_text(errors="replace")
+    assert log.count("recording waits") == 1
+    assert "Traceback" not in log.replace("Error handling request", "") or "own mistake" in log
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 kB (a memory file system; needs the right to mount)."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_a_full_disk_is_not_noticed_and_recording_goes_on_when_there_is_room(
+    server: str, small_disk: Path, tmp_path: Path
+) -> None:
+    """The disk fills up: the host goes on, what does not fit is dropped and counted; with room again, the rest is written."""
+    database = small_disk / "sender.sqlite"
+    with hosting(server, tmp_path, f"sqlite:///{database}", queue_size="200", retry_most="0.5", breath="0") as host:
+        host.timed(1)
+        wait_for(lambda: recorded(database))
+        free = os.statvfs(small_disk)
+        (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+        before = host.own_tests()
+        taken = host.timed(400)
+        assert before == bare(server, tmp_path)
+        assert max(taken) < 1.0
+        assert "recording waits" in host.log.read_text(errors="replace")
+        held = len(recorded(database))
+        subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+        wait_for(lambda: counters(database).get("dropped", 0) > 0, 20)
+        wait_for(lambda: len(recorded(database)) + counters(database)["dropped"] == 1 + MODIFYING_IN_OWN_TESTS + 400)
+        assert len(recorded(database)) > held
+        assert host.own_tests() == bare(server, tmp_path)
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_a_locked_database_is_not_noticed(server: str, tmp_path: Path) -> None:
+    """Someone holds the database for three seconds: no request waits for it, and all are there afterwards."""
+    database = tmp_path / "sender.sqlite"
+    with hosting(server, tmp_path, f"sqlite:///{database}") as host:
+        host.timed(1)
+        wait_for(lambda: recorded(database))
+        lock = sqlite3.connect(database, isolation_level=None)
+        lock.execute("begin exclusive")
+        until = time.monotonic() + 3
+        taken = []
+        while time.monotonic() < until:
+            taken += host.timed(10)
+            time.sleep(0.05)
+        lock.execute("rollback")
+        lock.close()
+        assert max(taken) < 1.0
+        wait_for(lambda: len(recorded(database)) == 1 + len(taken), 15)
+
+
+def test_a_killed_writer_is_replaced_and_loses_nothing(tmp_path: Path) -> None:
+    """The writing thread is killed several times under load: the next request starts another, every record arrives."""
+    database = tmp_path / "sender.sqlite"
+    with hosting("gunicorn", tmp_path, f"sqlite:///{database}", linger="0.02", breath="0.002") as host:
+        sent = 0
+        for _ in range(6):
+            sent += len(host.timed(30))
+            assert host.ask("GET", "/kill-writer")[0] == 200
+            time.sleep(0.4)
+        time.sleep(1.0)
+        sent += len(host.timed(10))
+        wait_for(lambda: len(recorded(database)) == sent)
+        assert host.own_tests() == bare("gunicorn", tmp_path)
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "gunicorn-preload", "uwsgi"])
+def test_a_killed_process_loses_only_its_queue_and_the_next_one_says_how_much(server: str, tmp_path: Path) -> None:
+    """SIGKILL under load: what was committed stays, accepted = written + lost to the record, and the log says so."""
+    database = tmp_path / "sender.sqlite"
+    with hosting(server, tmp_path, f"sqlite:///{database}", linger="0.5", upkeep_every="1") as host:
+        answered = 0
+        for _ in range(2):
+            answered += len(host.timed(150))
+            committed = len(recorded(database))
+            for pid in workers(host):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(1.0)
+            assert len(recorded(database)) >= committed
+        answered += len(host.timed(5))
+        wait_for(lambda: len(recorded(database)) + counters(database).get("lost", 0) == answered, 15)
+        assert 0 < counters(database)["lost"] <= 300
+    assert "ended without notice" in host.log.read_text(errors="replace")
+
+
+def test_uwsgi_without_threads_serves_as_ever_and_says_that_it_cannot_record(tmp_path: Path) -> None:
+    """uWSGI that runs no Python threads: nothing is recorded, the log names the switch, answers are the same."""
+    import tests.system.sender.servers as servers
+
+    port = servers._port()
+    command = [part for part in servers._command("uwsgi", port) if part not in ("--enable-threads", "--threads", "4")]
+    original = servers._port
+    servers._port = lambda: port
+    try:
+        with hosting("uwsgi", tmp_path, f"sqlite:///{tmp_path}/sender.sqlite", command=command) as host:
+            assert host.own_tests() == bare("uwsgi", tmp_path)
+    finally:
+        servers._port = original
+    assert "enable-threads" in host.log.read_text(errors="replace")
+
+
+_ = Host
