@@ -35,9 +35,9 @@ def generator() -> Any:
 def code_of(path: Path) -> Iterator[str]:
     """The lines of code blocks and the inline code of a document."""
     text = path.read_text()
-    for block in re.findall(r"^```[a-z]*\n(.*?)^```", text, flags=re.S | re.M):
+    for block in re.findall(r"^ *```[a-z]*\n(.*?)^ *```", text, flags=re.S | re.M):
         yield from block.replace("\\\n", " ").splitlines()
-    outside = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    outside = re.sub(r"^ *```.*?^ *```", "", text, flags=re.S | re.M)
     yield from (" ".join(code.split()) for code in re.findall(r"`([^`]+)`", outside))
 
 
@@ -64,7 +64,7 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
     return command, words
 
 
-COMMANDS = quoted(r"(?<![\w./-])fuel-stat((?: [^\s|;&#`)]+)*)")
+COMMANDS = quoted(r"(?:(?<=\.venv/bin/)|(?<![\w./-]))fuel-stat(?![\w/.-])((?: [^\s|;&#`)]+)*)")
 
 
 @pytest.mark.parametrize("page", ["configuration.md", "metrics.md", "commands.md"])
@@ -107,7 +107,7 @@ def test_every_quoted_make_target_exists(document: str, target: str) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_links_lead_somewhere(path: Path) -> None:
     """Every relative link of a document is a file or folder of the repository."""
-    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.S | re.M)
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.S | re.M)
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if not target.startswith(("http:", "https:", "mailto:")):
             assert (path.parent / target).exists(), f"{path}: {target}"
