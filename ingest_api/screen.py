@@ -32,6 +32,8 @@ class Odd(IntFlag):
     NUMBER = 16
     #: to be looked at record by record before anything is believed
     EXOTIC = NUL | NUMBER
+    #: a member "name" that holds a host name, or Nailgun's own name for a node, which ends like its MAC address
+    HOST = 32
 
 
 # From a word within a member's name to the colon behind that name.
@@ -59,7 +61,9 @@ FLAGS: dict[Odd, bytes] = {
     Odd.EMAIL: rb"@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2}",
     Odd.ESCAPED_ASCII: rb"\\u00[2-7][0-9a-f]",
     Odd.NUL: rb"\\u0000",
-    Odd.NUMBER: rb"[:,\[]\s*-?(?:[0-9.]{16,}|[0-9.]+e)",
+    # Sixteen digits, or an exponent, right before what ends a number: hashes and times in texts end with a quote.
+    Odd.NUMBER: rb"(?:[0-9.]{16}|[0-9.]e[+-]?[0-9]+)[\s,}\]]",
+    Odd.HOST: rb'"name"\s*:\s*"(?:[a-z0-9_-]+\.){2,}[a-z]{2,}"|untitled \([0-9a-f]{2}:[0-9a-f]{2}\)',
 }
 RULE_NAMES = tuple(KEY_RULES)
 
@@ -74,7 +78,7 @@ class Marks:
     @property
     def clean(self) -> bool:
         """Nothing to redact."""
-        return not self.values and not self.odd & (Odd.MAC | Odd.EMAIL | Odd.ESCAPED_ASCII)
+        return not self.values and not self.odd & (Odd.MAC | Odd.EMAIL | Odd.ESCAPED_ASCII | Odd.HOST)
 
 
 class Scanner(Protocol):

@@ -84,7 +84,7 @@ def request_of(kind: str, dice: random.Random) -> Any:
 @pytest.mark.parametrize("kind", ["action_logs", "oswl_stats", "installation_structure"])
 def test_answers_to_mutated_requests_are_exactly_those_of_the_oracle(collector: Collector, kind: str) -> None:
     """Status and every per-record answer are the oracle's; afterwards ledger, landing and quarantine agree with it."""
-    dice = random.Random(f"mutations of {kind}")  # noqa: S311
+    dice = random.Random(f"mutations of {kind}")
     oracle = Oracle(kind)
     for number in range(REQUESTS):
         body = request_of(kind, dice)

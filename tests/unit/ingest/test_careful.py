@@ -1,0 +1,51 @@
+"""Reading bodies record by record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest_api.careful import MAX_DEPTH, nesting, read_carefully, too_deep
+from ingest_api.errors import BrokenEnvelopeError, NotJsonError
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(VALUES, max_size=6), st.booleans(), st.sampled_from([None, 2]))
+def test_good_lists_come_out_as_they_went_in(values: list[Any], ascii_only: bool, indent: int | None) -> None:
+    """Cutting and joining loses nothing, whatever the records are."""
+    text = json.dumps({"things": values}, ensure_ascii=ascii_only, indent=indent).encode()
+    careful = read_carefully(text, "things", many=True)
+    assert json.loads(careful.body) == {"things": values}
+    assert careful.positions == list(range(len(values)))
+    assert careful.poison == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(VALUES, min_size=1, max_size=5), st.data())
+def test_a_broken_text_is_never_taken_for_json(values: list[Any], data: st.DataObject) -> None:
+    """Cut anywhere, the body is refused as a whole."""
+    text = json.dumps({"things": values}).encode()
+    cut = text[: data.draw(st.integers(0, len(text) - 1))]
+    with pytest.raises((NotJsonError, BrokenEnvelopeError)):
+        read_carefully(cut, "things", many=True)
+
+
+@pytest.mark.parametrize("depth", [1, 10, MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 5000])
+@pytest.mark.parametrize("inside", ["", '"]"', '"[[[["', '"}{"', '"\\""'])
+def test_depth_is_measured_exactly_with_brackets_in_texts(depth: int, inside: str) -> None:
+    """The quick peel and the exact count agree at the limit."""
+    text = ("[" * depth + inside + "]" * depth).encode()
+    assert nesting(text) == depth
+    assert too_deep(text) == (depth > MAX_DEPTH)
