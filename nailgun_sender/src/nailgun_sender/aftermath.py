@@ -70,9 +70,7 @@ def _bury_sessions(
         count(connection, store.tables.counters, {name: lost, "dropped": dropped})
         if lost:
             bound = "at most " if found is None else ""
-            log.warning(
-                "process %d ended without notice: %s%d records lost", row["pid"], bound, lost
-            )
+            log.warning("process %d ended without notice: %s%d records lost", row["pid"], bound, lost)
 
 
 def _unentered(each: tally.LeftTally, settings: Settings) -> dict[str, Any]:
@@ -102,9 +100,7 @@ def _is_dead(session: Mapping[Any, Any]) -> bool:
 def _close_orphans(connection: Connection, store: Store) -> int:
     actions, sessions = store.tables.actions, store.tables.sessions
     orphans = connection.execute(
-        sa.select(
-            actions.c.id, actions.c.start_timestamp, actions.c.additional_info, sessions.c.seen_at
-        )
+        sa.select(actions.c.id, actions.c.start_timestamp, actions.c.additional_info, sessions.c.seen_at)
         .join(sessions, sessions.c.id == actions.c.owner_session)
         .where(actions.c.end_timestamp.is_(None), sessions.c.closed_at.is_not(None))
     ).all()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -23,9 +23,11 @@ def now() -> datetime:
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
-@dataclass(frozen=True)
-class Moment:
-    """One instant on both clocks: the wall's (may jump) and the monotonic one (since boot)."""
+class Moment(NamedTuple):
+    """One instant on both clocks: the wall's (may jump) and the monotonic one (since boot).
+
+    A tuple, because one is made on the host's request path.
+    """
 
     wall: float
     steady: float

@@ -36,17 +36,10 @@ class Lane:
         self._session = session
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self.asked = 0
         self._tried = float("-inf")
         self._stopping = False
         self._has_threads = _host_runs_threads()
-
-    def offer(self, seen: Observation, essential: bool = False) -> bool:
-        """Take an observation; False when it was dropped (and counted)."""
-        accepted = self.queue.offer(seen, essential)
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._start()
-        return accepted
 
     def close(self, timeout: float) -> None:
         """Write what waits, for at most ``timeout`` seconds, and end the session."""
@@ -55,6 +48,12 @@ class Lane:
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
+
+    def look_after_writer(self) -> None:
+        """Start the writer when there is none, or when it died."""
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            self._start()
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -81,8 +80,7 @@ class Lane:
             database = aftermath.database(self._settings)
             made = tally.make(self._settings.tally_folder, database, self._session)
             if made is not None:
-                made.set(self.queue.accepted, self.queue.refused)
-                self.queue.on_count = made.set
+                self.queue.count_in(made.counts)
             self.writer.tally = made
         pause = self._settings.retry_least
         while True:

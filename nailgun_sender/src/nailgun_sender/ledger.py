@@ -136,9 +136,7 @@ class Ledger:
             rows = [row for row in new if row["action_type"] == kind]
             insert_or_ignore(connection, self._names.actions, rows)
 
-    def _end(
-        self, connection: Connection, finished: TaskFinished, rows: RowMaker, batch: Batch
-    ) -> None:
+    def _end(self, connection: Connection, finished: TaskFinished, rows: RowMaker, batch: Batch) -> None:
         table = self._names.actions
         task_uuid = finished.task if isinstance(finished.task, str) else finished.task.task_uuid
         still_open = sa.or_(
@@ -176,9 +174,7 @@ class Ledger:
         if task_uuid is None:
             return None
         table = self._names.actions
-        return connection.execute(
-            sa.select(table.c.id).where(table.c.task_uuid == task_uuid)
-        ).scalar()
+        return connection.execute(sa.select(table.c.id).where(table.c.task_uuid == task_uuid)).scalar()
 
     def _subtasks(self, connection: Connection, task_uuid: str) -> list[int]:
         table = self._names.actions

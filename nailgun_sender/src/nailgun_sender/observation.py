@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic, time
 from typing import Any, Union
 
 from .clock import Moment, boot_id
@@ -15,21 +16,48 @@ class Request:
 
     ``actor`` is the credential as sent: it lives in memory only, the writer keeps its keyed hash.
     ``ended`` is a monotonic reading. ``error`` is the first bytes of a failed answer's body, or the
-    text of the exception that the host raised; ``cut``: there was more.
+    text of the exception that the host raised; ``cut``: there was
+    more than ``room`` left for.
     """
 
-    __slots__ = ("actor", "cut", "ended", "error", "error_type", "method", "path", "start", "status")
+    __slots__ = (
+        "actor",
+        "cut",
+        "ended",
+        "error",
+        "error_type",
+        "method",
+        "path",
+        "room",
+        "status",
+        "steady",
+        "wall",
+    )
 
     def __init__(self, method: str, path: str, actor: str | None) -> None:
         self.method = method
         self.path = path
         self.actor = actor
-        self.start = Moment.now()
+        self.wall = time()
+        self.steady = monotonic()
         self.ended = 0.0
         self.status: str | None = None
         self.error: bytes | str | None = None
         self.error_type: str | None = None
         self.cut = False
+        self.room = 0
+
+    @property
+    def start(self) -> Moment:
+        """When the request came."""
+        return Moment(self.wall, self.steady)
+
+    def note(self, chunk: bytes) -> None:
+        """Keep what there is room for of a failed answer's body."""
+        part = bytes(chunk[: self.room])
+        self.error = self.error + part if isinstance(self.error, bytes) else part
+        self.room -= len(part)
+        self.cut = self.cut or len(part) < len(chunk)
 
 
 @dataclass(frozen=True)

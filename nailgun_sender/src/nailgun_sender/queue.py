@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Callable, Generic, TypeVar
+from collections.abc import MutableSequence
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -18,13 +19,28 @@ class BoundedQueue(Generic[T]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.accepted = 0
-        self.refused = 0
-        self.on_count: Callable[[int, int], None] | None = None
+        # accepted and refused; moved into shared memory when there is a tally
+        self._counts: MutableSequence[int] | memoryview = [0, 0]
         self._items: deque[T] = deque()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._idle = True
+
+    @property
+    def accepted(self) -> int:
+        """How many items were taken up so far."""
+        return self._counts[0]
+
+    @property
+    def refused(self) -> int:
+        """How many items were refused so far."""
+        return self._counts[1]
+
+    def count_in(self, counts: memoryview) -> None:
+        """Keep the two counts in ``counts`` from now on."""
+        with self._lock:
+            counts[0], counts[1] = self._counts[0], self._counts[1]
+            self._counts = counts
 
     def __len__(self) -> int:
         return len(self._items)
@@ -33,16 +49,11 @@ class BoundedQueue(Generic[T]):
         """Add an item; False when it was refused. Returns at once either way."""
         room = self.capacity * 2 if essential else self.capacity
         with self._lock:
-            fits = len(self._items) < room
-            if fits:
-                self._items.append(item)
-                self.accepted += 1
-            else:
-                self.refused += 1
-            if self.on_count is not None:
-                self.on_count(self.accepted, self.refused)
-        if not fits:
-            return False
+            if len(self._items) >= room:
+                self._counts[1] += 1
+                return False
+            self._items.append(item)
+            self._counts[0] += 1
         if self._idle:
             # only the first item after a pause pays for waking the writer
             self._idle = False

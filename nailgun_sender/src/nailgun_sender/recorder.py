@@ -16,6 +16,8 @@ from .settings import Settings
 from .tasks import Tasks
 from .urlmap import UrlMap
 
+_LOOK_EVERY = 8  # a dead writer need not be noticed at once, and looking costs a little
+
 
 @dataclass(frozen=True)
 class Status:
@@ -46,7 +48,14 @@ class Recorder:
 
     def offer(self, seen: Observation, essential: bool = False) -> bool:
         """Take an observation; False when it was dropped, which is counted."""
-        return self._lane().offer(seen, essential)
+        lane = self._lanes.get(os.getpid())
+        if lane is None:
+            lane = self._lane()
+        taken = lane.queue.offer(seen, essential)
+        if not lane.asked % _LOOK_EVERY:
+            lane.look_after_writer()
+        lane.asked += 1
+        return taken
 
     def note_bug(self) -> None:
         """Count a failure of the recorder itself."""

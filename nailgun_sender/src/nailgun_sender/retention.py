@@ -64,9 +64,7 @@ def _cap(
     # the span of ids bounds the count from above and costs two index look-ups
     lowest: Any
     highest: Any
-    lowest, highest = connection.execute(
-        sa.select(sa.func.min(table.c.id), sa.func.max(table.c.id))
-    ).one()
+    lowest, highest = connection.execute(sa.select(sa.func.min(table.c.id), sa.func.max(table.c.id))).one()
     if lowest is None or int(highest) - int(lowest) < most:
         return {}
     total: int = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

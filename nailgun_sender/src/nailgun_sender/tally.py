@@ -21,7 +21,7 @@ class Tally:
     """Two numbers (records accepted and refused by this process), readable after its death.
 
     They lie in a memory file system: setting them costs no system call and cannot meet a slow or a
-    full disk. The pages are allocated when it is made, so a later write cannot fault.
+    full disk. ``counts`` has the two. The pages are allocated when it is made, so a later write cannot fault.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,12 +32,7 @@ class Tally:
             self._map = mmap.mmap(descriptor, _SIZE)
         finally:
             os.close(descriptor)
-        self._count = memoryview(self._map).cast("Q")
-
-    def set(self, accepted: int, refused: int) -> None:
-        """Note how many records were accepted and refused so far."""
-        self._count[0] = accepted
-        self._count[1] = refused
+        self.counts = memoryview(self._map).cast("Q")
 
     def remove(self) -> None:
         """Forget the count: this process ended in good order."""

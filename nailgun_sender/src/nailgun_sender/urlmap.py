@@ -84,9 +84,7 @@ class UrlMap:
             found = pattern.search(path)
             if found:
                 cluster = found.groupdict().get("cluster_id")
-                return Action(
-                    route.group, route.name, route.template, _number(cluster), mapped=True
-                )
+                return Action(route.group, route.name, route.template, _number(cluster), mapped=True)
         return Action(OTHER, OTHER, self._blind(path), None, mapped=False)
 
     def _blind(self, path: str) -> str:

@@ -63,9 +63,7 @@ def record(store: Store, looks: Sequence[ClusterWorkload], at: datetime | None =
     written = 0
     for look in looks:
         if look.resource_type not in allowed.RESOURCES:
-            raise ProviderError(
-                "unknown_resource_type", f"The contract knows no {look.resource_type!r}."
-            )
+            raise ProviderError("unknown_resource_type", f"The contract knows no {look.resource_type!r}.")
         with store.write() as connection:
             written += _enter(connection, store, look, seen_at)
     return written

@@ -1,0 +1,76 @@
+"""The host of the sender's bench: one small application, and the ways to record it. MODE says which.
+
+The outermost layer times each modifying request inside the server, from the call to the closed body, and hands the
+times out at GET /times; so neither the client nor the network is in the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Any
+
+from nailgun_sender import Recorder, RecordingMiddleware, Settings
+from nailgun_sender.ledger import new_session
+from nailgun_sender.observation import Request
+from nailgun_sender.rows import RowMaker
+from nailgun_sender.store import Store
+from nailgun_sender.store.upsert import insert_or_ignore
+from nailgun_sender.urlmap import UrlMap
+
+MODE = os.environ["MODE"]
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """A modest piece of work: read a cluster's settings as JSON, answer them back sorted."""
+    given = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+    answer = json.dumps(given, sort_keys=True).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
+    return [answer]
+
+
+class InTheRequest:
+    """The original's way: the record is written and committed before the answer is given."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._store: Store | None = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self._store is None:
+            self._store = Store.open(Settings.from_env())
+            self._rows = RowMaker(UrlMap(), b"key", True, new_session())
+        seen = Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_X_AUTH_TOKEN"))
+        body = self._inner(environ, start_response)
+        seen.status, seen.ended = "200 OK", seen.start.steady
+        row = self._rows.request(seen)
+        with self._store.write() as connection:
+            insert_or_ignore(connection, self._store.tables.actions, [row] if row else [])
+        return body
+
+
+class Timed:
+    """Keeps the seconds that modifying requests took."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._taken: list[float] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "GET":
+            taken, self._taken = self._taken, []
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(taken).encode()]
+        began = perf_counter()
+        body = self._inner(environ, start_response)
+        self._taken.append(perf_counter() - began)
+        return body
+
+
+def _recorded() -> Any:
+    return RecordingMiddleware(application, Recorder())
+
+
+timed = Timed({"bare": lambda: application, "recorded": _recorded, "original": lambda: InTheRequest(application)}[MODE]())
