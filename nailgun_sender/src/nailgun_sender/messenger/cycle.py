@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..consent import Permission, Receipts, permission
+from ..providers import StructureProvider, WorkloadProvider
+from ..sanitise.structure import structure as sanitise
 from ..store import Store
 from ..store.upsert import insert_or_ignore
+from ..workloads import record
 from .answers import VERDICTS, Act, Answer, Judged, collectors_time, judge
 from .history import History
 from .outbox import Outbox, agreed_fields
@@ -27,8 +30,6 @@ from .parcel import Item, Parcel
 from .settings import MessengerSettings
 from .signing import Key
 from .transport import Transport, TransportError
-
-StructureProvider = Callable[[], "Mapping[str, Any] | None"]
 
 
 class _Stop(Exception):
@@ -58,7 +59,8 @@ class Cycle:
     Args:
         store: the node's database.
         settings: addresses, limits and waits.
-        structure: gives the installation structure (sanitised) when configuration may be sent; None: not sent.
+        structure: describes the installation when configuration may be sent; None: not sent. Sanitised here.
+        workloads: looked at before each cycle when workloads may be sent; None: only what is recorded already.
         environ: where DO_NOT_TRACK and the kill switch are looked for.
         sleep: waits; replaced by a daemon that must stop quickly.
     """
@@ -68,12 +70,15 @@ class Cycle:
         store: Store,
         settings: MessengerSettings,
         structure: StructureProvider | None = None,
+        workloads: WorkloadProvider | None = None,
+        *,
         environ: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._settings = settings
         self._structure = structure
+        self._workloads = workloads
         self._environ = os.environ if environ is None else environ
         self._sleep = sleep
         self._history = History(store)
@@ -100,6 +105,7 @@ class Cycle:
             report.silent = granted.reason
             return report
         self._ends_at = time.monotonic() + self._settings.deadline
+        self._look_at_workloads(granted)
         self._transport = Transport(self._settings)
         try:
             for parcel in self.parcels(granted):
@@ -110,6 +116,10 @@ class Cycle:
             self._transport.close()
             self._transport = None
         return report
+
+    def outbox(self) -> Outbox:
+        """The records of this node under the present permission."""
+        return Outbox(self._store, self.uid(), self.permission())
 
     def parcels(self, granted: Permission) -> Iterator[Parcel]:
         """The requests that a cycle would send now, in order: also what the preview shows."""
@@ -127,25 +137,21 @@ class Cycle:
     def _fresh_structure(self, granted: Permission) -> Item | None:
         if self._structure is None or "configuration" not in granted.levels:
             return None
-        found = self._structure()
-        if found is None:
-            return None
+        found = sanitise(self._structure.structure(), contact="contact" in granted.levels)
         agreed = {
             path.split(".")[0].split("[")[0] for path in agreed_fields("configuration", granted.text_version)
         }
         document = {name: value for name, value in found.items() if name in agreed}
-        document["user_information"] = self._contact(found, granted)
+        # Whether contact data goes is a level of its own, and the sanitiser has left out what may not.
+        document["user_information"] = found.get("user_information", {"contact_info_provided": False})
         document["master_node_uid"] = self.uid()
         if self._is_known(document):
             return None
         return Item(0, 0, document)
 
-    def _contact(self, found: Mapping[str, Any], granted: Permission) -> dict[str, Any]:
-        given = found.get("user_information") or {}
-        if "contact" not in granted.levels or not given.get("contact_info_provided"):
-            return {"contact_info_provided": False}
-        kept = ("name", "email", "company")
-        return {"contact_info_provided": True, **{name: given[name] for name in kept if name in given}}
+    def _look_at_workloads(self, granted: Permission) -> None:
+        if self._workloads is not None and "workloads" in granted.levels:
+            record(self._store, list(self._workloads.workloads()))
 
     def _is_known(self, document: Mapping[str, Any]) -> bool:
         if self._store.fact("structure_sent") != _digest(document):
@@ -223,7 +229,7 @@ class Cycle:
 
     def _settle(self, parcel: Parcel, judged: Judged, granted: Permission, report: Report) -> None:
         if parcel.kind == "installation_structure":
-            self._remember_structure(parcel.items[0].record)
+            self.remember_structure(parcel.items[0].record)
             report.sent[parcel.kind] += 1
         else:
             fates = list(_fates(parcel, judged.document or {}))
@@ -239,12 +245,13 @@ class Cycle:
         report.parked[parcel.kind] += len(parcel.items)
         if parcel.kind == "installation_structure":
             # The same refused structure is not sent again until it changes or the heartbeat is due.
-            self._remember_structure(parcel.items[0].record)
+            self.remember_structure(parcel.items[0].record)
             return
         fates = [(item, "park", judged.detail) for item in parcel.items]
         Outbox(self._store, self.uid(), granted).settle(parcel.kind, fates)
 
-    def _remember_structure(self, document: Mapping[str, Any]) -> None:
+    def remember_structure(self, document: Mapping[str, Any]) -> None:
+        """Note that this structure was sent, so that it is not sent again until it changes."""
         facts = self._store.tables.facts
         values = {"structure_sent": _digest(document), "structure_sent_at": str(time.time())}
         with self._store.write() as connection:
