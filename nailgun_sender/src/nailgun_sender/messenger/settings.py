@@ -27,6 +27,11 @@ class MessengerSettings:
     client_key_file: str = _setting("", "PEM file of that certificate's key.")
     proxy_url: str = _setting("", "HTTP proxy to go through.")
     key_file: str = _setting("", "Where the node's Ed25519 key is kept; empty: reports are not signed.")
+    host: str = _setting(
+        "",
+        "Where the host describes itself: module:function, which returns a Host (messenger.host); empty: only"
+        " actions are sent.",
+    )
     interval: float = _setting(3600.0, "Seconds between cycles.", float)
     deadline: float = _setting(900.0, "Seconds after which a cycle ends, finished or not.", float)
     connect_timeout: float = _setting(5.0, "Seconds to wait for a connection.", float)
