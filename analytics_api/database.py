@@ -46,6 +46,12 @@ class Snapshot:
         found = self._connection.execute(sa.text(query), parameters).mappings().first()
         return dict(found) if found is not None else None
 
+    def publication(self) -> str | None:
+        """The number of the publication that this snapshot shows; None before the first."""
+        found = self.first("select ops.visible_publication() as publication_id") or {}
+        number = found.get("publication_id")
+        return None if number is None else str(number)
+
     def stream(self, query: str, **parameters: Any) -> Iterator[Row]:
         """Rows through a cursor on the server, a few hundred in memory at a time."""
         options = {"yield_per": FETCH_ROWS}

@@ -7,7 +7,7 @@ from typing import Any
 
 bind = "127.0.0.1:8102"
 worker_class = "gthread"
-workers = 2
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 8
 # An export streams for as long as it takes; a thread that streams does not keep its worker from its heartbeat.
 timeout = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,6 +17,7 @@ from fuel_stat.identity import installation_key
 DEFAULT_DAYS = 90
 DEFAULT_LIMIT = 1000
 LARGEST = 2**53
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def _day(name: str, text: str | None) -> date | None:
     if text is None or text == "":
         return None
     try:
-        if len(text) != len("YYYY-MM-DD"):
+        if not _DAY.fullmatch(text):
             raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:

@@ -6,7 +6,7 @@ from typing import Any
 
 import falcon
 
-from analytics_api.database import Marts, Row
+from analytics_api.database import Marts, Row, Snapshot
 
 _DISTRIBUTION = """
     select measure, item, sum(amount)::bigint as amount
@@ -23,6 +23,17 @@ _RELEASES = """
     order by release
 """
 _SUMMARY = "select * from marts.rpt_summary"
+
+
+PUBLICATION_HEADER = "Fuel-Stat-Publication"
+
+
+def name_publication(response: falcon.Response, snapshot: Snapshot) -> None:
+    """Say which publication an answer shows, so that a page can tell that its answers belong together."""
+    number = snapshot.publication()
+    if number is not None:
+        response.set_header(PUBLICATION_HEADER, number)
+    response.cache_control = ["no-cache"]
 
 
 def distribution(rows: list[Row]) -> dict[str, Any]:
@@ -56,6 +67,7 @@ class InstallationReportResource:
         """200 with the distributions; an unknown release gives zeros."""
         release = request.get_param("release", default="")
         with self._marts.snapshot() as snapshot:
+            name_publication(response, snapshot)
             response.media = distribution(snapshot.rows(_DISTRIBUTION, release=release.replace("\0", "?")))
 
 
@@ -68,6 +80,7 @@ class ReleasesResource:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """200 ``{"releases": [{"release", "installations"}…]}``, in the order of their version numbers."""
         with self._marts.snapshot() as snapshot:
+            name_publication(response, snapshot)
             rows = snapshot.rows(_RELEASES)
         rows.sort(key=lambda row: version_order(row["release"]))
         response.media = {
@@ -89,6 +102,7 @@ class SummaryResource:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """200 with the totals."""
         with self._marts.snapshot() as snapshot:
+            name_publication(response, snapshot)
             row = snapshot.first(_SUMMARY) or {}
         response.media = {
             "action_logs": {"total": row.get("action_logs_total", 0)},

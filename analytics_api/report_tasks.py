@@ -42,7 +42,9 @@ def ensure_schema(settings: Settings) -> None:
         connection.execute("select pg_advisory_lock(hashtext('fuel-stat.reports.schema'))")
         row = connection.execute("select to_regclass('procrastinate_jobs')").fetchone()
         if row is None or row[0] is None:
-            connector = procrastinate.SyncPsycopgConnector(conninfo=settings.reports_dsn, max_size=1)
+            connector = procrastinate.SyncPsycopgConnector(
+                conninfo=settings.reports_dsn, min_size=1, max_size=1
+            )
             with procrastinate.App(connector=connector).open() as app:
                 app.schema_manager.apply_schema()
     ReportStore(settings.reports_dsn).ensure_schema()
@@ -160,7 +162,7 @@ class ReportMaker:
         digest, size = hashlib.sha256(), 0
         try:
             with part.open("wb") as file, self._marts.snapshot(self._settings.export_seconds) as snapshot:
-                visible = snapshot.first("select ops.visible_publication() as publication_id") or {}
+                publication = snapshot.publication()
                 for chunk in catalogue.chunks(report["name"], snapshot, period):
                     digest.update(chunk)
                     size += file.write(chunk)
@@ -169,7 +171,7 @@ class ReportMaker:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        return size, digest.hexdigest(), visible.get("publication_id")
+        return size, digest.hexdigest(), int(publication) if publication else None
 
     def expire(self) -> None:
         """Delete the files of reports that are too old, and what killed workers left half-written."""

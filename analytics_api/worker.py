@@ -58,7 +58,7 @@ async def work(settings: Settings) -> None:
     """Do reports until stopped."""
     maker = ReportMaker(settings)
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=settings.reports_dsn, max_size=4)
+        connector=procrastinate.PsycopgConnector(conninfo=settings.reports_dsn, min_size=1, max_size=4)
     )
     app.add_tasks_from(tasks(maker), namespace=NAMESPACE)
     async with app.open_async():

@@ -18,7 +18,7 @@ QUERY = """
         r.is_added, r.is_modified, r.is_removed,
         case
             when coalesce(r.version_info, '{}') <> '{}' then r.version_info
-            when c.installation_key is not null then jsonb_build_object(
+            when c.fuel_version is not null then jsonb_build_object(
                 'fuel_version', c.fuel_version, 'release_version', c.release_version,
                 'release_name', c.release_name, 'release_os', c.release_os
             )
