@@ -54,9 +54,10 @@ def _bury_sessions(
         found = left.get(row["id"])
         most = row["capacity"] + settings.batch_size
         lost = most if found is None else max(0, found.accepted - row["written"])
-        connection.execute(
+        buried = connection.execute(
             sessions.update()
-            .where(sessions.c.id == row["id"])
+            # whoever else is settling at the same moment must not count it again
+            .where(sessions.c.id == row["id"], sessions.c.closed_at.is_(None))
             .values(
                 closed_at=clock.now(),
                 accepted=row["accepted"] if found is None else found.accepted,
@@ -65,6 +66,8 @@ def _bury_sessions(
                 lost_is_exact=found is not None,
             )
         )
+        if not buried.rowcount:
+            continue
         name = "lost_at_most" if found is None else "lost"
         dropped = 0 if found is None else found.refused - row["dropped"]
         count(connection, store.tables.counters, {name: lost, "dropped": dropped})
@@ -104,6 +107,7 @@ def _close_orphans(connection: Connection, store: Store) -> int:
         .join(sessions, sessions.c.id == actions.c.owner_session)
         .where(actions.c.end_timestamp.is_(None), sessions.c.closed_at.is_not(None))
     ).all()
+    closed = 0
     for row in orphans:
         end = max(row.start_timestamp, row.seen_at)
         info = {
@@ -112,9 +116,9 @@ def _close_orphans(connection: Connection, store: Store) -> int:
             "message": "The process that ran this task ended before the task did.",
             "orphaned": True,
         }
-        connection.execute(
+        closed += connection.execute(
             actions.update()
-            .where(actions.c.id == row.id)
+            .where(actions.c.id == row.id, actions.c.end_timestamp.is_(None))
             .values(
                 end_timestamp=end,
                 duration_ms=(end - row.start_timestamp).total_seconds() * 1000,
@@ -122,6 +126,6 @@ def _close_orphans(connection: Connection, store: Store) -> int:
                 owner_session=ORPHANED,
                 version=actions.c.version + 1,
             )
-        )
-    count(connection, store.tables.counters, {"orphaned_tasks": len(orphans)})
-    return len(orphans)
+        ).rowcount
+    count(connection, store.tables.counters, {"orphaned_tasks": closed})
+    return closed

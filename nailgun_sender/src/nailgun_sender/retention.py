@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,8 +27,8 @@ def apply(store: Store, settings: Settings) -> dict[str, int]:
         gone = {
             "expired_actions": _expire(connection, actions, before, sa.true()),
             "expired_workloads": _expire(connection, workloads, before, _is_superseded(workloads)),
-            **_cap(connection, actions, settings.most_actions, "actions", _still_open(actions)),
-            **_cap(connection, workloads, settings.most_workloads, "workloads", sa.literal(0)),
+            **_cap(connection, actions, settings.most_actions, "actions", [_still_open(actions)]),
+            **_cap(connection, workloads, settings.most_workloads, "workloads", []),
         }
         count(connection, store.tables.counters, gone)
         sessions = store.tables.sessions
@@ -59,7 +60,7 @@ def _cap(
     table: sa.Table,
     most: int,
     name: str,
-    last: Any,
+    last: Sequence[Any],
 ) -> dict[str, int]:
     # the span of ids bounds the count from above and costs two index look-ups
     lowest: Any
@@ -72,7 +73,7 @@ def _cap(
         return {}
     unsent_before = _unsent(connection, table)
     order = sa.case((table.c.is_sent.is_(sa.true()), 0), else_=1)
-    oldest = sa.select(table.c.id).order_by(order, last, table.c.id).limit(total - most)
+    oldest = sa.select(table.c.id).order_by(order, *last, table.c.id).limit(total - most)
     connection.execute(table.delete().where(table.c.id.in_(oldest.scalar_subquery())))
     unsent = unsent_before - _unsent(connection, table)
     return {f"capped_{name}": total - most, f"capped_unsent_{name}": unsent}

@@ -184,12 +184,19 @@ class Writer:
         seen = {"dropped": self._queue.refused, "bugs": self.bugs}
         return seen != self._reported
 
+    def _upkeep(self, store: Store) -> None:
+        try:
+            aftermath.settle(store, self._settings)
+            retention.apply(store, self._settings)
+        except SQLAlchemyError as error:
+            # it can be late; recording cannot wait for it
+            log.warning("upkeep did not succeed and is tried again later: %s", _told(error))
+
     def _keep_house(self, ledger: Ledger) -> None:
         now = time.monotonic()
         if now >= self._next_upkeep:
             self._next_upkeep = now + self._settings.upkeep_every
-            aftermath.settle(ledger.store, self._settings)
-            retention.apply(ledger.store, self._settings)
+            self._upkeep(ledger.store)
         if now >= self._next_beat:
             self._next_beat = now + self._settings.heartbeat_every
             ledger.beat()

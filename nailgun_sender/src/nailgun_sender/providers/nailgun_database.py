@@ -49,7 +49,8 @@ class Reader:
         """Return all rows of ``table`` with those of ``columns`` that exist, JSON decoded."""
         if table not in self._tables:
             return []
-        there = {each["name"] for each in sa.inspect(self._connection).get_columns(table)}
+        there = {each["name"]: each["type"] for each in sa.inspect(self._connection).get_columns(table)}
+        flags = {name for name, kind in there.items() if isinstance(kind, sa.Boolean)}
         wanted = [name for name in columns if name in there]
         if not wanted:
             return []
@@ -57,11 +58,15 @@ class Reader:
         if order in there:
             query = query.order_by(sa.column(order))
         found = self._connection.execute(query).mappings()
-        return [{str(name): decoded(value) for name, value in row.items()} for row in found]
+        return [
+            {str(name): decoded(value, str(name) in flags) for name, value in row.items()} for row in found
+        ]
 
 
-def decoded(value: Any) -> Any:
-    """Decode a value which may be JSON that the driver left as text."""
+def decoded(value: Any, is_flag: bool = False) -> Any:
+    """Decode a value which may be JSON that the driver left as text, or a flag left as a number."""
+    if is_flag and isinstance(value, int):
+        return bool(value)
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return json.loads(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SECTIONS: Mapping[str, Sequence[str]] = {
+    "atop": ("service_enabled", "interval", "rotate"),
     "common": (
         "auto_assign_floating_ip", "debug>debug_mode", "libvirt_type", "nova_quota",
         "propagate_task_deploy", "puppet_debug", "resume_guests_state_on_host_boot",
@@ -33,7 +34,6 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
     "external_ntp": ("ntp_list>external_ntp_list",),
     "external_mongo": ("mongo_replset>external_mongo_replset",),
     "ironic_settings": ("ironic_provision_network",),
-    "logging": ("interval", "rotate"),
     "murano_settings": ("murano_glance_artifacts_plugin",),
     "neutron_mellanox": ("plugin>mellanox", "vf_num>mellanox_vf_num"),
     "nsx_plugin": ("metadata.enabled>nsx", "replication_mode>nsx_replication"),
@@ -66,8 +66,7 @@ def paths() -> Mapping[str, tuple[str, str]]:
 def flattened(editable: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of ``attributes.editable`` under their flat names.
 
-    A setting is ``{section: {setting: {"value": …}}}``; in newer releases the sections are one
-    level deeper in ``additional`` groups, which carry the same names. What is not there is left out.
+    A setting is ``{section: {setting: {"value": …}}}``. What is not there is left out.
     """
     told: dict[str, Any] = {}
     for section, settings in _SECTIONS.items():

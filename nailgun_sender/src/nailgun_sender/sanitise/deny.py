@@ -10,7 +10,7 @@ from typing import Any
 _SECRET_KEY = re.compile(
     r"passw|pwd|passphrase|secret|token|apikey|accesskey|privatekey|credential|authoriz"
     r"|authkey|session|cookie|signature|fsid|userpass|pincode|email|hostname|fqdn"
-    r"|ipaddr|macaddr|serial|sshkey|publickey"
+    r"|ipaddr|macaddr|serial(?:n|$)|sshkey|publickey"
 )
 _SECRET_KEY_EXACT = frozenset({"pass", "auth", "key", "pin", "ip", "mac", "login", "username", "host"})
 _SECRET_KEY_END = re.compile(r"(?:^|_)key$")

@@ -1,0 +1,43 @@
+"""The node's database, in both kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nailgun_sender import Recorder, Settings
+from nailgun_sender.store import Store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/node.sqlite"
+    pair: Any = request.getfixturevalue("collector_pair")
+    return str(pair.dsn("postgres")).replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+@pytest.fixture
+def settings(url: str, tmp_path: Path) -> Settings:
+    """Settings that write soon."""
+    return Settings(database_url=url, linger=0.02, breath=0.0, retry_least=0.05, retry_most=0.2, tally_folder=str(tmp_path))
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """The database, opened as the sending process would."""
+    opened = Store.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def recorder(settings: Settings, store: Store) -> Iterator[Recorder]:
+    """A recorder on it."""
+    made = Recorder(settings)
+    yield made
+    made.close(5)
