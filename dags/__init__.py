@@ -1,1 +1,1 @@
-"""Airflow DAG files: schedule, wiring and what to do on failure. The work is done by ``warehouse``."""
+"""Schedules and wiring; the work is in the package warehouse."""

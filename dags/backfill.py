@@ -1,65 +1,83 @@
-"""Landed requests of some days are read again, and raw is made equal to them."""
+"""Reload days from the collector and build again, by hand."""
+# ruff: noqa: PLC0415, T201 - a task imports what it needs: parsing this file does no work, its prints are the log
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Param, dag, task
 
-from dags.wiring import DEFAULTS, RAW, dsn, mendable, pepper
-from fuel_stat.errors import FuelStatError
-from warehouse.reload import run_reload
+from dags.shared import DEFAULTS, START, address, pepper
 
 DOC = """
-### Backfill
+### backfill
 
-Reads the landed requests of the receive days `from_day` … `to_day` (UTC, both included) again and makes `raw` equal
-to them: missing rows come back, altered ones are mended, rows that were never landed are removed and kept aside.
-Started by hand only; `build_marts` follows by itself when something changed.
+Reads the landed requests of some receive days (UTC, both included) again, makes `raw` equal to them, and has `build_marts` build and publish.
 
-**A rerun is safe**: an intact day is not touched. **When it fails**, read the task's log, mend, clear the task.
-The same from the command line: `fuel-stat warehouse reload`.
+**Schedule.** None: trigger it with the days.
+
+**Safe to run again?** Always. An intact day is not touched; what is taken out of raw is kept in `raw.removed_record`.
+
+**Parameters.** `first_day`, `last_day`; `kinds` (none chosen: all); `full_refresh`: build the incremental models from the beginning.
+
+**When it fails**
+1. *reload*: as `extract_load`. Days whose partition is archived cannot be compared; the log names them, restore them from a backup first.
+2. *build*: open the run of `build_marts` that it names; its own page says what to do.
 """
 
-with DAG(
+
+@dag(
     dag_id="backfill",
-    description="Make raw equal to what was landed on some days",
-    doc_md=DOC,
     schedule=None,
+    start_date=START,
     catchup=False,
     max_active_runs=1,
-    default_args=DEFAULTS,
     dagrun_timeout=timedelta(hours=12),
-    tags=["layer:raw", "warehouse", "by-hand"],
+    default_args=DEFAULTS,
+    tags=["fuel-stat", "extract", "manual"],
+    doc_md=DOC,
     params={
-        "from_day": Param(type="string", format="date", title="From (receive day, UTC)"),
-        "to_day": Param(type="string", format="date", title="To (receive day, UTC)"),
-        "kind": Param(
-            "all",
-            type="string",
-            enum=["all", "action_logs", "installation_structure", "oswl_stats"],
-            title="Kind",
+        "first_day": Param("2026-01-01", type="string", format="date", title="First receive day (UTC)"),
+        "last_day": Param("2026-01-01", type="string", format="date", title="Last receive day (UTC), included"),
+        "kinds": Param(
+            [], type="array", items={"type": "string"}, title="Kinds",
+            examples=["action_logs", "installation_structure", "oswl_stats"],
+            description="One a line, for example action_logs. Empty: all.",
         ),
+        "full_refresh": Param(False, type="boolean", title="Build everything from the beginning"),
     },
-) as dag:
+)  # fmt: skip
+def backfill() -> None:
+    """Reload, then build."""
 
-    @task(outlets=[RAW], pool="standby")
-    def reload() -> dict[str, Any]:
-        """Reload the days."""
-        params = get_current_context()["params"]
-        kinds = None if params["kind"] == "all" else [params["kind"]]
-        try:
-            report = run_reload(
-                dsn("collector_standby"),
-                dsn("analytic"),
-                pepper(),
-                date.fromisoformat(params["from_day"]),
-                date.fromisoformat(params["to_day"]),
-                kinds,
-            )
-        except FuelStatError as error:
-            raise mendable(error) from error
+    @task(pool="standby", execution_timeout=timedelta(hours=6))
+    def reload(params: dict[str, Any]) -> dict[str, int]:
+        """Make raw equal to what was landed on those days."""
+        from fuel_stat.errors import OperatorError
+        from warehouse.reload import run_reload
+
+        first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
+        if last < first:
+            raise OperatorError("bad_day", f"last_day {last} is before first_day {first}.")
+        report = run_reload(
+            address("collector_standby"), address("analytic"), pepper(), first, last, params["kinds"] or None,
+            reason="backfill",
+        )  # fmt: skip
+        for day in report.archived:
+            print(f"not compared, its partition is archived: {day}")
         return {"inserted": report.inserted, "altered": report.altered, "removed": report.removed}
 
-    reload()
+    build = TriggerDagRunOperator(
+        task_id="build",
+        trigger_dag_id="build_marts",
+        conf={"force": True, "full_refresh": "{{ params.full_refresh | tojson }}"},
+        wait_for_completion=True,
+        poke_interval=5,
+        execution_timeout=timedelta(hours=6),
+    )
+    reload() >> build
+
+
+backfill()

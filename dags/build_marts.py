@@ -1,115 +1,145 @@
-"""From raw to published marts: audit what came in, build layer by layer, audit what was built, publish."""
+"""Build, test, audit and publish the marts."""
+# ruff: noqa: PLC0415 - a task imports what it needs: parsing this file does no work, its prints are the log
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, Param, get_current_context, task, task_group
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.timetables.trigger import CronTriggerTimetable
 
-from dags.wiring import DEFAULTS, MARTS, RAW, mendable, places
-from fuel_stat.errors import FuelStatError
-from warehouse import dbt_runner, pipeline
+from dags.shared import DEFAULTS, MARTS, RAW, START, address, pepper
+
+LAYERS = ("staging", "intermediate", "marts", "reports")
 
 DOC = """
-### Build, audit, publish
+### build_marts
 
-1. **prepare** pins the set of loads that this publication covers and audits the new raw rows.
-2. **build**: dbt, one task a layer; each model's and test's status and time is in the task's log.
-3. **audit** checks the marts and the integrity equation (ledger = landed = raw = fact).
-4. **publish** stages the differences and switches readers over by updating one row.
+Turns `raw` into the star schema and publishes it: pin the loads → audit raw ∥ dbt, layer by layer → audit the marts and the integrity
+equation → publish. **Readers see nothing of it until the last step moves one row** (`ops.published`); until then, and whenever anything
+fails, they keep the numbers they have.
 
-Readers see the earlier publication until step 4, whatever happens before.
+**Schedule.** Whenever `extract_load` has updated the asset `fuel_stat_raw`, and every quarter of an hour as a safety net. Where nothing is new,
+the first task is skipped and so is the rest.
 
-**A rerun is safe**: each step asks the database how far its publication is. A run that was killed leaves its loads
-marked as new; the next run builds them.
+**Safe to run again?** Always, whatever killed the last run: a run that is gone is declared `abandoned` and its loads are new again.
+
+**Parameters.** `force`: build although nothing is new. `full_refresh`: build the incremental models from all of raw (slow; the same rows).
 
 **When it fails**
-
-| task | what to do |
-|---|---|
-| prepare, audit | a check that blocks has failed: `fuel-stat warehouse publications`, Data Docs, docs/runbooks. The published numbers stay up. |
-| build.* | the task's log names the model or test; mend it and clear the task. |
-| publish | `lock timeout`: a reader holds on to a changed table's view; it is tried again. |
-
-Back to the publication before: `fuel-stat warehouse rollback`.
+1. *audit_raw*, *audit_marts*: a blocking expectation failed. The log names it and examples; so do `/data-docs/`, `/api/v1/status` and
+   `select * from ops.audit_trend where not succeeded`. Mend the data (`backfill` reloads days) or the rule; the next run publishes.
+2. *staging … reports* (`dbt_failed`): the log has each model and test with its time, the failed ones with their message.
+   `dbt build --select <model>` repeats one by hand.
+3. *publish* `lock_timeout`: a reader holds a view whose columns change. It was retried; end the reader
+   (`select * from pg_stat_activity`) and clear the task.
+4. Wrong numbers went out? `fuel-stat warehouse publications`, then `fuel-stat warehouse rollback`: takes effect at once.
 """
 
-with DAG(
+
+@dag(
     dag_id="build_marts",
-    description="raw → staging → intermediate → marts → reports → published",
-    doc_md=DOC,
-    # The asset starts a run as soon as rows came in; the clock is the safety net for rows whose event was lost.
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("17 * * * *", timezone="UTC"), assets=[RAW]),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("*/15 * * * *", timezone="UTC"), assets=[RAW]
+    ),
+    start_date=START,
     catchup=False,
     max_active_runs=1,
-    default_args={**DEFAULTS, "pool": "warehouse", "retries": 2},
     dagrun_timeout=timedelta(hours=6),
-    tags=["layer:marts", "dbt", "audit", "warehouse"],
+    default_args=DEFAULTS | {"pool": "warehouse"},
+    tags=["fuel-stat", "transform", "publish"],
+    doc_md=DOC,
     params={
-        "full_refresh": Param(
-            False, type="boolean", title="Full refresh", description="Rebuild every incremental model."
-        ),
         "force": Param(
-            False, type="boolean", title="Force", description="Build and publish although nothing is new."
+            False, type="boolean", title="Build although nothing is new",
+            description="Otherwise a run over the same loads is skipped.",
+        ),
+        "full_refresh": Param(
+            False, type="boolean", title="Build everything from the beginning",
+            description="Incremental models are built from all of raw. Gives the same rows, takes longer.",
         ),
     },
-) as dag:
+)  # fmt: skip
+def build_marts() -> None:
+    """A task group a layer; each task is one process of its own."""
+
+    def places() -> Any:
+        from warehouse.pipeline import Places
+
+        return Places(address("analytic"), address("collector_standby"), pepper())
 
     @task
-    def prepare() -> int:
-        """Open the publication and audit the new raw rows; skipped when nothing is new."""
-        context = get_current_context()
-        params, run = context["params"], context["dag_run"]
-        try:
-            publication_id = pipeline.begin(
-                places(),
-                reason=str(run.run_type),
-                run_id=run.run_id,
-                force=params["force"] or params["full_refresh"],
-            )
-            if publication_id is None:
-                raise AirflowSkipException("Nothing new to build.")
-            pipeline.audit_raw(places(), publication_id)
-        except FuelStatError as error:
-            raise mendable(error) from error
-        return publication_id
+    def pin_loads(params: dict[str, Any], run_id: str) -> int:
+        """Open a publication over the loads that are there now."""
+        from warehouse.pipeline import begin
 
-    def build_layer(layer: str, publication_id: int) -> int:
-        """Run dbt for one layer and log what each node did."""
-        full_refresh = get_current_context()["params"]["full_refresh"]
-        log = logging.getLogger("dbt")
-        try:
-            pipeline.build(places(), publication_id, layer, full_refresh=full_refresh, tell=log.info)
-        except FuelStatError as error:
-            raise mendable(error) from error
-        return publication_id
+        forced = bool(params["force"] or params["full_refresh"])
+        publication = begin(places(), reason=run_id.split("__", maxsplit=1)[0], run_id=run_id, force=forced)
+        if publication is None:
+            raise AirflowSkipException("nothing new since the last publication")
+        return publication
 
-    @task_group
-    def build(publication_id: int) -> int:
-        """dbt, one task a layer."""
-        for layer in dbt_runner.LAYERS:
-            publication_id = task(build_layer, task_id=layer)(layer, publication_id)
-        return publication_id
+    # Beside the first layers, on the other core: it blocks the publication, not the build.
+    @task(pool="default_pool", inlets=[RAW])
+    def audit_raw(publication: int) -> None:
+        """Great Expectations: the suite of the way in."""
+        from warehouse import pipeline
+
+        pipeline.audit_raw(places(), publication)
 
     @task
-    def audit(publication_id: int) -> int:
-        """Check the marts and the integrity equation; a check that blocks ends the run here."""
-        try:
-            pipeline.audit_marts(places(), publication_id)
-        except FuelStatError as error:
-            raise mendable(error) from error
-        return publication_id
+    def build(publication: int, layer: str, params: dict[str, Any]) -> dict[str, float]:
+        """dbt build of a layer: its models and tests with their status and time."""
+        from warehouse import pipeline
+
+        results = pipeline.build(
+            places(), publication, layer, full_refresh=params["full_refresh"], tell=print
+        )
+        return {
+            result.name: round(result.seconds, 2) for result in results if result.resource_type == "model"
+        }
+
+    @task
+    def audit_marts(publication: int) -> None:
+        """Great Expectations: the suite of the way out, and the integrity equation."""
+        from warehouse import pipeline
+
+        pipeline.audit_marts(places(), publication)
 
     @task(outlets=[MARTS])
-    def publish(publication_id: int) -> int:
-        """Let readers see it."""
-        try:
-            pipeline.publish_build(places(), publication_id, tell=logging.getLogger("publish").info)
-        except FuelStatError as error:
-            raise mendable(error) from error
-        return publication_id
+    def publish(publication: int) -> None:
+        """Stage the differences, then move the pointer."""
+        from warehouse import pipeline
 
-    publish(audit(build(prepare())))
+        pipeline.publish_build(places(), publication, tell=print)
+
+    publication = pin_loads()
+
+    @task_group(group_id="raw", tooltip="What came in")
+    def raw_group() -> Any:
+        return audit_raw(publication)
+
+    audited = raw_group()
+    before: Any = None
+    for name in LAYERS:
+
+        @task_group(group_id=name, tooltip=f"dbt models of the layer {name}")
+        def layer_group(layer: str) -> Any:
+            return build.override(task_id="dbt_build")(publication, layer)
+
+        built = layer_group(name)
+        if before is not None:
+            before >> built
+        before = built
+
+    @task_group(group_id="publication", tooltip="Audit, stage, switch")
+    def publication_group() -> None:
+        out = audit_marts(publication)
+        before >> out
+        [audited, out] >> publish(publication)
+
+    publication_group()
+
+
+build_marts()

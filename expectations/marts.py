@@ -17,7 +17,8 @@ INSTALLATIONS = Subject(
             "installation_key_unique",
             "count(*) - count(distinct installation_key)",
             "One row an installation.",
-            offends="(select count(*) from build.dim_installation as o where o.installation_key = d.installation_key) > 1",
+            offends="(select count(*) from build.dim_installation as o"
+            " where o.installation_key = d.installation_key) > 1",
             offender="installation_key",
         ),
         bad_rows(
@@ -139,7 +140,7 @@ _MIX = """(
 def _drift(name: str, relation: str, value: str, day: str, because: str) -> Subject:
     """Total variation distance (0: the same mix, 1: nothing in common) of this week's mix to last week's."""
     return Subject(
-        relation.split(" ")[0],
+        relation.split(" ", maxsplit=1)[0],
         _MIX.format(relation=relation, value=value, day=day),
         (
             Measure(
@@ -177,7 +178,7 @@ def identifying(columns: list[tuple[str, str]]) -> Subject:
     Large tables are looked at by a sample of their pages: raw looked at every record on its way in.
     """
     parts = " union all ".join(
-        f"select '{table}.{column}' as place, count(*) as found from build.{table} as t tablesample system"  # noqa: S608
+        f"select '{table}.{column}' as place, count(*) as found from build.{table} as t tablesample system"
         f" (least(100, 100 * 200000.0 / greatest((select reltuples from pg_class"
         f" where oid = 'build.{table}'::regclass), 1))) where t.{column}::text ~* '{IDENTIFYING}'"
         for table, column in columns

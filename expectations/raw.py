@@ -20,7 +20,7 @@ IDENTIFYING = (
 
 def _new(kind: str) -> str:
     return (
-        f"(select * from raw.{kind} where load_id in (select load_id from ops.pinned_load where is_new)) as r"  # noqa: S608
+        f"(select * from raw.{kind} where load_id in (select load_id from ops.pinned_load where is_new)) as r"
     )
 
 
@@ -123,7 +123,7 @@ STRUCTURES = Subject(
             " and not (record -> 'fuel_release' ? 'build_id')"
             " or (record #>> '{fuel_release,release}') ~ '^(8|9|10)\\.[0-9]'"
             " and not (record ? 'fuel_packages' or record -> 'fuel_release' ? 'build_id')",
-            "Before 8.0 a structure carries build_id, from 8.0 on fuel_packages: without it nothing is filtered by build.",
+            "Before 8.0 a structure carries build_id, from 8.0 on fuel_packages: filtering by build needs it.",
             severity="warn",
             offender=_LANDING,
         ),

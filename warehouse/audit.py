@@ -132,11 +132,11 @@ def _result(connection: Connection, verdict: checkpoint.Verdict) -> Result:
 
 
 def _detail(connection: Connection, subject: Subject, measure: Measure, observed: float | None) -> str:
-    band = f"{measure.minimum if measure.minimum is not None else ''}..{measure.maximum if measure.maximum is not None else ''}"
+    band = "..".join("" if limit is None else f"{limit:g}" for limit in (measure.minimum, measure.maximum))
     sentence = f"{measure.because} Observed {observed:g}, expected {band}."
     if measure.offends is None or measure.offender is None:
         return sentence
-    query = f"select {measure.offender} from {subject.relation} where {measure.offends} limit {_EXAMPLES}"  # noqa: S608
+    query = f"select {measure.offender} from {subject.relation} where {measure.offends} limit {_EXAMPLES}"
     try:
         rows = connection.execute(query).fetchall()  # type: ignore[call-overload]
     except psycopg.DatabaseError as error:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fuel_stat.errors import OperatorError
+from warehouse.cli_publish import register as register_publish
 from warehouse.settings import Settings, settings
 
 app = typer.Typer(help="Extraction, reloads and publications of the warehouse.", no_args_is_help=True)
@@ -210,3 +211,6 @@ def import_legacy(
         report = run_legacy_import(dsn, found.admin_dsn, progress=show)
     for table, read in report.read.items():
         print(f"{table}: {read} rows read, {report.landed[table]} records landed.")
+
+
+register_publish(app)

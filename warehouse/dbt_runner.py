@@ -64,7 +64,7 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class Project:
-    """Where dbt's project is, where it keeps its artefacts (a folder below it a task), and the database it builds in."""
+    """Where dbt's project is, where it keeps its artefacts (a folder a task), and the database it builds in."""
 
     dsn: str
     targets: Path
@@ -147,7 +147,7 @@ def run(
 def _follow(process: subprocess.Popen[str], deadline: float, say: Callable[[str], None]) -> list[str]:
     """Tell what dbt says while it runs; its errors and warnings are returned."""
     complaints: list[str] = []
-    assert process.stdout is not None
+    assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
     for event in _events(process.stdout, complaints):
         if time.monotonic() > deadline:
             raise DbtError("dbt_timeout", "dbt took longer than it may; it was stopped.")
