@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import AnalyticDb
-from tests.integration.analytics.server import Server, environment, running
+from tests.integration.analytics.server import Server, environment, in_process, running
 
 TOKEN = "correct horse battery staple"
 
@@ -97,12 +97,14 @@ def test_page_exchanges_the_token_for_a_cookie_that_scripts_cannot_read(guarded:
 def test_session_ends_after_its_time(sample_db: AnalyticDb, pepper: bytes, folder: Path) -> None:
     """A cookie that was valid once is refused after its hours."""
     more = {"FUEL_STAT_ANALYTICS_TOKEN": TOKEN, "FUEL_STAT_ANALYTICS_SESSION_HOURS": "0.0006"}
-    with running(environment(sample_db.dsn("fuel_analytics"), "", pepper, folder, **more), folder) as server:
-        cookie = httpx.post(f"{server.url}/api/v1/session", json={"token": TOKEN}).headers["set-cookie"]
+    with in_process(environment(sample_db.dsn("fuel_analytics"), "", pepper, folder, **more)) as server:
+        cookie = server.client.post("/api/v1/session", json={"token": TOKEN}).headers["set-cookie"]
         sent = {"Cookie": cookie.split(";")[0]}
-        assert httpx.get(f"{server.url}/api/v1/json/summary", headers=sent).status_code == 200
+        server.client.cookies.clear()
+        assert server.get("json/summary", headers=sent).status_code == 200
         time.sleep(3.1)
-        assert httpx.get(f"{server.url}/api/v1/json/summary", headers=sent).status_code == 401
+        server.client.cookies.clear()
+        assert server.get("json/summary", headers=sent).status_code == 401
 
 
 def test_documentation_is_served_from_its_folder(signed_in: httpx.Client) -> None:

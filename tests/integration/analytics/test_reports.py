@@ -15,7 +15,14 @@ import pytest
 
 from fuel_stat.postgres import Cluster, ensure_database
 from tests.conftest import AnalyticDb, drop_database
-from tests.integration.analytics.server import Server, environment, running, running_worker
+from tests.integration.analytics.server import (
+    Local,
+    Server,
+    environment,
+    in_process,
+    running,
+    running_worker,
+)
 
 PERIOD = {"from_date": "2026-03-01", "to_date": "2026-03-31"}
 QUICK = {"FUEL_STAT_ANALYTICS_UPKEEP_SECONDS": "1", "FUEL_STAT_ANALYTICS_STALLED_SECONDS": "3"}
@@ -35,6 +42,11 @@ def queue_dsn(analytic_cluster: Cluster, request: pytest.FixtureRequest) -> Iter
 def order(server: Server, **body: Any) -> httpx.Response:
     """Order a report."""
     return httpx.post(f"{server.url}/api/v1/reports", json=body, timeout=30)
+
+
+def local_order(server: Local, **body: Any) -> httpx.Response:
+    """Order a report inside the process."""
+    return server.client.post("/api/v1/reports", json=body)
 
 
 def wait(server: Server, url: str, *states: str, seconds: float = 40) -> dict[str, Any]:
@@ -109,17 +121,17 @@ def test_wrong_orders_and_full_queues_are_refused(
     environ = environment(
         sample_db.dsn("fuel_analytics"), queue_dsn, pepper, folder, FUEL_STAT_ANALYTICS_REPORT_QUEUE="1"
     )
-    with running(environ, folder) as server:
+    with in_process(environ) as server:
         for body, code in (
             ({"report": "secrets"}, "unknown_export"),
             ({"report": 5}, "bad_order"),
             ({"report": "vm", "from_date": "x"}, "bad_date"),
             ({"report": "vm", "from_date": 20160101}, "bad_date"),
         ):
-            refused = order(server, **body)
+            refused = local_order(server, **body)
             assert (refused.status_code, refused.json()["code"]) == (400, code)
-        assert order(server, report="vm").status_code == 202
-        full = order(server, report="vm")
+        assert local_order(server, report="vm").status_code == 202
+        full = local_order(server, report="vm")
         assert (full.status_code, full.json()["code"]) == (429, "report_queue_full")
         unknown = server.get("reports/00000000-0000-4000-8000-000000000000")
         assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_report")
@@ -149,7 +161,7 @@ def test_queue_that_is_away_or_not_configured_is_told(
     """Everything else keeps answering."""
     for dsn, code in (("", "reports_disabled"), ("postgresql://x@127.0.0.1:1/none", "reports_unavailable")):
         environ = environment(sample_db.dsn("fuel_analytics"), dsn, pepper, folder)
-        with running(environ, folder) as server:
-            refused = order(server, report="vm")
+        with in_process(environ) as server:
+            refused = local_order(server, report="vm")
             assert (refused.status_code, refused.json()["code"]) == (503, code)
             assert server.get("json/summary").status_code == 200
