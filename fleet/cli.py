@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from fleet.errors import FleetError
+from fleet.modern import run_modern
 from fleet.run import Progress, replay, run_fleet
 from fleet.tally import Tally, TallyStore
 from fleet.truth import Truth, read_rules
@@ -25,6 +26,7 @@ FILTER_RULES = REPOSITORY / "dbt_project" / "seeds" / "filter_rules.csv"
 DEFAULT_SEED = 1
 DEFAULT_NODES = 60
 DEFAULT_DAYS = 90
+DEFAULT_MODERN = 2
 
 Url = Annotated[
     str | None, typer.Option(help="The collector's address; by default the running stack's.", metavar="URL")
@@ -38,15 +40,21 @@ def run(
     days: Annotated[int, typer.Option(min=1, help="How many days of history, ending now.")] = DEFAULT_DAYS,
     seed: Annotated[int, typer.Option(help="Equal seeds send equal fleets.")] = DEFAULT_SEED,
     concurrency: Annotated[int, typer.Option(min=1, help="Nodes that send at the same time.")] = 8,
+    modern: Annotated[
+        int, typer.Option(min=0, help="Further nodes that record and send by nailgun_sender, signed.")
+    ] = DEFAULT_MODERN,
 ) -> None:
-    """Send a simulated fleet: legacy nodes of releases 6.0 to 10.0 with all kinds of statistics."""
+    """Send a simulated fleet: legacy nodes of releases 6.0 to 10.0 with all kinds of statistics, some modern ones."""
     with _bar("installations") as bar:
         task = bar.add_task("installations", total=nodes)
 
         def show(progress: Progress) -> None:
             bar.update(task, completed=progress.done)
 
-        tally = run_fleet(url or stack_url(), seed, nodes, days, home(), show, concurrency=concurrency)
+        address = url or stack_url()
+        tally = run_fleet(address, seed, nodes, days, home(), show, concurrency=concurrency)
+    if modern:
+        tally = run_modern(address, seed, modern, days, home())
     print_tally(tally)
 
 

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from fleet.installation import installations
+from fleet.modern import run_modern
 from fleet.run import replay, run_fleet
 from fleet.tally import TallyStore
 from fleet.truth import Truth
@@ -109,3 +110,18 @@ def test_recorded_traffic_is_tallied_like_the_ledger(
     assert tally.kinds["action_logs"].failed == tally.kinds["action_logs"].unanswered == 0
     with TallyStore(tmp_path) as store:
         assert Truth.of(store).report()["environments"]["count"] == 3
+
+
+def test_modern_nodes_record_and_send_by_the_package(
+    collector: str, collector_pair: Any, tmp_path: Path
+) -> None:
+    """Nodes with nailgun_sender enrol, sign and send; their tally equals the ledger, and a further day adds to it."""
+    dsn = collector_pair.dsn("postgres")
+    ledger = "select sum(bit_count(bits::bit(64))) from collector.ledger_bitmap"
+    once = run_modern(collector, 1, 2, 90, tmp_path).kinds
+    assert once["action_logs"].added == scalar(dsn, ledger) > 20
+    assert once["action_logs"].unanswered == once["action_logs"].failed == 0
+    assert once["installation_structure"].added == 2
+    assert scalar(dsn, "select count(*) from collector.landing where tier = 1") > 0
+    twice = run_modern(collector, 1, 2, 90, tmp_path).kinds
+    assert twice["action_logs"].added == scalar(dsn, ledger) > once["action_logs"].added
