@@ -140,3 +140,19 @@ def test_every_decision_is_half_a_page_and_listed() -> None:
         ]
         assert len(text.split()) < 450, path.name
         assert path.name in index
+
+
+def test_alerts_name_declared_metrics_and_runbooks() -> None:
+    """Every metric in the example alerts is declared by a service, and every runbook that they name exists."""
+    alerts = (REPOSITORY / "deploy" / "alerts.yml").read_text()
+    declared = {metric.name for metrics in generator().declared_metrics().values() for metric in metrics}
+    used = set(re.findall(r"\((\w+_total|\w+_seconds)\[", alerts))
+    assert used
+    assert used <= declared
+    assert all((REPOSITORY / path).exists() for path in re.findall(r"runbook: (\S+)", alerts))
+
+
+def test_every_runbook_is_in_the_index() -> None:
+    """An operator finds each runbook by what he sees."""
+    index = (DOCS / "runbooks" / "README.md").read_text()
+    assert all(f"({path.name})" in index for path in (DOCS / "runbooks").glob("[a-z]*.md"))
