@@ -41,7 +41,8 @@ def complete(stack: Stack, *, demo: bool, schedule: bool, say: Callable[[str], N
     if not any((stack.layout.repository / "dags").glob("*.py")):
         return [*done, "There are no DAGs: the pipeline was not run."]
     with AirflowApi.of(stack.wiring) as api:
-        dags = pipeline.ready(api, say, timeout=_DAGS_TIMEOUT)
+        dags, errors = pipeline.ready(api, say, timeout=_DAGS_TIMEOUT)
+        done += [f"A DAG file cannot be read: {error}" for error in errors]
         if demo and not read_state(stack.layout.home).get("demo", {}).get("pipeline"):
             pipeline.unpause(api, [pipeline.BUILD])
             runs = pipeline.run(

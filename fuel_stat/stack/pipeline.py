@@ -23,23 +23,30 @@ class PipelineError(FuelStatError):
     """A run failed or did not end in time."""
 
 
-def ready(api: AirflowApi, say: Callable[[str], None], *, timeout: float) -> list[str]:
-    """Make the pools and wait until Airflow has read the DAG files; returns the DAGs' ids.
+def ready(api: AirflowApi, say: Callable[[str], None], *, timeout: float) -> tuple[list[str], list[str]]:
+    """Make the pools and wait until Airflow has read the DAG files.
+
+    Returns:
+        The DAGs' ids, and what is wrong with files that could not be read, a line each.
 
     Raises:
-        PipelineError: ``dag_import_failed`` with the first error.
+        PipelineError: ``dag_import_failed`` when the pipeline's own DAGs are not among them.
     """
     api.ensure_pools(POOLS)
     deadline = time.monotonic() + timeout
     while True:
-        found = [dag for dag in DAGS if dag in api.dags()]
+        known = api.dags()
         errors = api.import_errors()
-        if errors:
-            raise PipelineError("dag_import_failed", f"A DAG file cannot be read: {errors[0]}")
-        if len(found) == len(DAGS) or time.monotonic() > deadline:
-            return found
+        found = [dag for dag in DAGS if dag in known]
+        complete = len(found) == len(DAGS)
+        if complete or time.monotonic() > deadline or (errors and {EXTRACT, BUILD} <= known.keys()):
+            break
         say("waiting for Airflow to read the DAGs")
         time.sleep(_POLL_SECONDS)
+    if not {EXTRACT, BUILD} <= known.keys():
+        why = errors[0] if errors else f"it did not appear within {timeout:.0f} s"
+        raise PipelineError("dag_import_failed", f"Airflow cannot read {EXTRACT} or {BUILD}: {why}.")
+    return found, errors
 
 
 def unpause(api: AirflowApi, dags: list[str]) -> None:
@@ -67,6 +74,7 @@ def run(
     Raises:
         PipelineError: ``pipeline_failed``, ``pipeline_timeout``.
     """
+    api.ensure_pools(POOLS)
     # Triggered while it is paused, the run stands in line before those that the schedule will make.
     first = api.trigger(dag, conf)
     unpause(api, [dag, BUILD] if dag == EXTRACT else [dag])
