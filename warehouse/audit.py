@@ -138,7 +138,7 @@ def _detail(connection: Connection, subject: Subject, measure: Measure, observed
         return sentence
     query = f"select {measure.offender} from {subject.relation} where {measure.offends} limit {_EXAMPLES}"
     try:
-        rows = connection.execute(query).fetchall()  # type: ignore[call-overload]
+        rows = connection.execute(query).fetchall()
     except psycopg.DatabaseError as error:
         return f"{sentence} (Examples could not be read: {error})"
     return f"{sentence} For example: {'; '.join(str(row[0]) for row in rows)}."

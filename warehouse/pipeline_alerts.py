@@ -1,4 +1,4 @@
-"""Whom a failed run tells: the log, a row in the database, the metrics file, and a webhook or mailbox when configured."""
+"""Whom a failed run tells: the log, the database, the metrics file, and a webhook or mailbox when configured."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def _record(failure: Failure, warehouse_dsn: str) -> None:
     give_up(warehouse_dsn, failure.run_id, failure.code, f"{failure.task}: {failure.sentence}")
     with connect(warehouse_dsn) as connection:
         connection.execute(
-            "insert into ops.pipeline_failure (dag, task, run_id, tries, code, message) values (%s, %s, %s, %s, %s, %s)",
+            "insert into ops.pipeline_failure (dag, task, run_id, tries, code, message)"
+            " values (%s, %s, %s, %s, %s, %s)",
             (failure.dag, failure.task, failure.run_id, failure.tries, failure.code, failure.sentence[:2000]),
         )
         rows = connection.execute(

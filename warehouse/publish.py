@@ -79,7 +79,7 @@ def begin(connection: Connection, *, reason: str = "scheduled", run_id: str | No
             "insert into ops.publication (reason, run_id) values (%s, %s) returning publication_id",
             (reason, run_id),
         ).fetchone()
-        assert row is not None
+        assert row is not None  # noqa: S101 - an insert returning gives one row
         _pin(connection, row[0])
     opened = find(connection, row[0])
     logger.info("publication_begun", publication_id=opened.publication_id, reason=reason)
@@ -329,9 +329,10 @@ def with_lock_timeout(
     timeout: float = LOCK_TIMEOUT_SECONDS,
     attempts: int = LOCK_ATTEMPTS,
 ) -> T:
-    """Run ``work`` in a transaction that waits at most ``timeout`` seconds for a lock; try again up to ``attempts`` times.
+    """Run ``work`` in a transaction that waits at most ``timeout`` seconds for a lock, up to ``attempts`` times.
 
-    A short wait that is repeated lets others through in between: a waiting exclusive lock would queue all readers behind it.
+    A short wait that is repeated lets others through in between: whoever waits for an exclusive lock has all
+    readers queue behind it.
 
     Raises:
         PublicationError: ``lock_timeout``.

@@ -132,8 +132,8 @@ def _create(connection: Connection, table: str) -> None:
 
 def _alter(connection: Connection, table: str, column: Column, change: str) -> None:
     statement = sql.SQL("alter table pub.{} ").format(sql.Identifier(table)) + sql.SQL(
-        change  # type: ignore[arg-type]
-    ).format(name=sql.Identifier(column.name), type=sql.SQL(column.type))  # type: ignore[arg-type]
+        change
+    ).format(name=sql.Identifier(column.name), type=sql.SQL(column.type))
     with_lock_timeout(connection, lambda: connection.execute(statement))
 
 
@@ -145,7 +145,7 @@ def _retype(connection: Connection, table: str, column: Column) -> None:
             "select pg_get_viewdef(to_regclass(%s)), to_regclass(%s) is not null",
             (f'marts."{table}"', f'marts."{table}"'),
         ).fetchone()
-        assert view is not None
+        assert view is not None  # noqa: S101 - a query without from gives one row
         name = sql.Identifier(table)
         if view[1]:
             connection.execute(sql.SQL("drop view marts.{}").format(name))
@@ -153,9 +153,9 @@ def _retype(connection: Connection, table: str, column: Column) -> None:
             sql.SQL("alter table pub.{} alter column {} type {} using {}::{}").format(
                 name,
                 sql.Identifier(column.name),
-                sql.SQL(column.type),  # type: ignore[arg-type]
+                sql.SQL(column.type),
                 sql.Identifier(column.name),
-                sql.SQL(column.type),  # type: ignore[arg-type]
+                sql.SQL(column.type),
             )
         )
         if view[1]:
@@ -180,8 +180,8 @@ def _copy_indexes(connection: Connection, table: str) -> None:
             sql.SQL("create index on pub.{} using {} ({}){}").format(
                 sql.Identifier(table),
                 sql.Identifier(method),
-                sql.SQL(keys),  # type: ignore[arg-type]
-                sql.SQL(f" where {predicate}" if predicate else ""),  # type: ignore[arg-type]
+                sql.SQL(keys),
+                sql.SQL(f" where {predicate}" if predicate else ""),
             )
         )
 

@@ -1,4 +1,4 @@
-"""The views in schema ``marts``: what readers see of the versioned store. No DDL runs while the columns are unchanged."""
+"""The views in schema ``marts``: what readers see of the versioned store. No DDL runs while columns are unchanged."""
 
 from __future__ import annotations
 
