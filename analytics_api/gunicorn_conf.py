@@ -14,7 +14,8 @@ timeout = 60
 graceful_timeout = 20
 keepalive = 5
 accesslog = None
-logger_class = "gunicorn.glogging.Logger"
+# No second way in: it would put a socket into the home of whoever starts the service.
+control_socket_disable = True
 
 # The workers' metrics meet in files below this folder. prometheus_client reads the variable when it is imported, so
 # nothing here may import it before.

@@ -43,6 +43,16 @@ def _get(summary: str, schema: Schema, *errors: int, parameters: list[Any] | Non
     }
 
 
+def _published(path: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the header that names the publication."""
+    header = {
+        "description": "Which publication the answer shows: answers that carry the same number belong together.",
+        "schema": {"type": "string"},
+    }
+    path["get"]["responses"]["200"]["headers"] = {"Fuel-Stat-Publication": header}
+    return path
+
+
 def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {
         "name": name,
@@ -150,11 +160,11 @@ def _paths() -> dict[str, Any]:
     name = _path("name", "Which export.", enum=list(catalogue.NAMES))
     resource_type = _path("resource_type", "Only records of this type.")
     return {
-        f"{BASE}/json/report/installations": _get(
-            "Totals and distributions.", ref("Distributions"), 401, 503, parameters=[release]
+        f"{BASE}/json/report/installations": _published(
+            _get("Totals and distributions.", ref("Distributions"), 401, 503, parameters=[release])
         ),
-        f"{BASE}/json/report/releases": _get("Releases in use.", ref("Releases"), 401, 503),
-        f"{BASE}/json/summary": _get("Totals of all kinds.", ref("Summary"), 401, 503),
+        f"{BASE}/json/report/releases": _published(_get("Releases in use.", ref("Releases"), 401, 503)),
+        f"{BASE}/json/summary": _published(_get("Totals of all kinds.", ref("Summary"), 401, 503)),
         f"{BASE}/json/installation_info/{{uid}}": _get(
             "An installation's latest structure.", ref("Installation"), 401, 404, 503, parameters=[_UID]
         ),

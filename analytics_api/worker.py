@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import uuid
 from functools import partial
 
 import procrastinate
+import psycopg
 
+from analytics_api.errors import AnalyticsError
 from analytics_api.report_tasks import ATTEMPTS, NAMESPACE, QUEUE, TASK, ReportMaker, ensure_schema
 from analytics_api.settings import Settings
 from fuel_stat import log
+from fuel_stat.errors import OperatorError
+from fuel_stat.postgres import Dsn
 from fuel_stat.settings import from_env, masked
 
 _LOG = log.get("analytics_api.worker")
@@ -75,16 +80,34 @@ async def work(settings: Settings) -> None:
             upkeep.cancel()
 
 
-def main() -> None:
-    """Start from the environment.
+def prepared() -> Settings:
+    """The settings, with the queue's schema in place.
 
     Raises:
-        OperatorError: ``bad_option``.
+        OperatorError: ``bad_option``, ``no_queue`` when no database is named or it does not answer.
     """
-    log.configure("report_worker")
     settings = from_env(Settings, os.environ)
+    if not settings.reports_dsn:
+        raise OperatorError(
+            "no_queue", "FUEL_STAT_REPORTS_DSN names no database: there is no queue to work on."
+        )
+    try:
+        ensure_schema(settings)
+    except (psycopg.OperationalError, AnalyticsError) as error:
+        shown = Dsn.parse(settings.reports_dsn).shown
+        raise OperatorError("no_queue", f"The database of the queue, {shown}, does not answer.") from error
+    return settings
+
+
+def main() -> None:
+    """Start from the environment; an operator's mistake is one line on stderr and exit code 2."""
+    log.configure("report_worker")
+    try:
+        settings = prepared()
+    except OperatorError as error:
+        sys.stderr.write(f"report worker: {error}\n")
+        raise SystemExit(error.exit_code) from None
     _LOG.info("starting", **masked(settings))
-    ensure_schema(settings)
     asyncio.run(work(settings))
 
 
