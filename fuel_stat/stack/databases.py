@@ -26,7 +26,7 @@ from fuel_stat.postgres import (
     server_user,
     wheel_binaries,
 )
-from fuel_stat.postgres.owner import reachable_binaries
+from fuel_stat.postgres.owner import reachable_binaries, run_as
 from fuel_stat.postgres.roles import ANALYTIC_ROLES, COLLECTOR_ROLES
 
 SERVERS = ("primary", "standby", "analytic")
@@ -247,6 +247,26 @@ def _allow(cluster: Cluster, database: str, roles: tuple[str, ...]) -> None:
         for role in roles:
             grant = sql.SQL("grant connect, temporary on database {} to {}")
             connection.execute(grant.format(name, sql.Identifier(role)))
+
+
+def adopt_password(these: Servers) -> None:
+    """Give the servers a superuser's password that was made anew, after the old one was lost.
+
+    Nobody can sign in any more: the servers are stopped and the password is set in single-user mode. The standby,
+    which signs in at the primary with a lost password too, is made anew by the next start.
+
+    Raises:
+        OperatorError: ``password_not_set``.
+    """
+    stop(these)
+    for cluster in (these.primary, these.analytic):
+        statement = f"alter role postgres password '{cluster.superuser_password}'\n"
+        command = [cluster.binaries.program("postgres"), "--single", "-D", str(cluster.data), "postgres"]
+        done = run_as(command, cluster.user, cwd=cluster.data.parent, input=statement)
+        if done.returncode != 0:
+            sentence = f"{cluster.name}: the password could not be set: {done.stderr.strip()[-300:]}"
+            raise OperatorError("password_not_set", sentence)
+    these.standby.data.with_suffix(".made").unlink(missing_ok=True)
 
 
 def stop(these: Servers) -> None:

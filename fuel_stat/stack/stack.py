@@ -57,8 +57,13 @@ def open_stack() -> Stack:
     where = layout()
     state = read_state(where.home)
     known = read_secrets(where.home)
-    if not state.get("ports") or not known:
+    if not state.get("ports"):
         raise OperatorError("no_stack", f"There is no stack in {where.home}: run `make up`.")
+    if secrets.MAKERS.keys() - known.keys():
+        sentence = (
+            f"{where.home / 'secrets.env'} is not complete: put it back from your copy, or run `make up`."
+        )
+        raise OperatorError("secrets_incomplete", sentence)
     settings = from_env(Settings, os.environ)
     return _assemble(settings, where, state["ports"], known, Path(state["folders"]["databases"]))
 
@@ -80,13 +85,17 @@ def _begin() -> tuple[Stack, dict[str, Any]]:
     data = Path(
         state.get("folders", {}).get("databases") or databases.data_folder(where.home, databases.user())
     )
-    known = secrets.ensure(where.home, data_exists=(data / "primary").exists())
+    before = read_secrets(where.home)
+    data_exists = (data / "primary").exists()
+    known = secrets.ensure(where.home, data_exists=data_exists)
     remembered = state.get("ports", {})
     stack = _assemble(settings, where, dict(remembered) or _no_ports(), known, data)
     chosen = ports.choose(settings, remembered, _holding(stack) if remembered else ())
     stack = _assemble(settings, where, chosen, known, data)
     state |= describe(stack)
     write_state(state, where.home)
+    if data_exists and "POSTGRES_PASSWORD" not in before:
+        databases.adopt_password(stack.servers)
     return stack, state
 
 
@@ -203,9 +212,18 @@ def _healthy(stack: Stack, service: Service) -> bool:
     return service.name in process.running(stack.layout.run)
 
 
+def _open_to_stop() -> Stack:
+    """The stack as far as stopping needs it: also when its secrets are gone."""
+    where = layout()
+    state = read_state(where.home)
+    settings = from_env(Settings, os.environ)
+    unknown = dict.fromkeys(secrets.MAKERS, "")
+    return _assemble(settings, where, state["ports"], unknown, Path(state["folders"]["databases"]))
+
+
 def down(say: Say) -> list[str]:
     """Stop everything of the stack; returns the names of services that had to be killed."""
-    stack = open_stack()
+    stack = _open_to_stop()
     say("stopping services")
     known = process.recorded(stack.layout.run)
     if known.get(WATCHDOG, process.Process("", 0, 0)).pid == os.getpid():

@@ -136,6 +136,22 @@ def test_a_standby_whose_data_is_gone_is_rebuilt_while_the_collector_works(small
     assert small.status["databases"]["collector_standby"]["healthy"] is True
 
 
+def test_with_the_pepper_alone_everything_comes_back(small: Stack) -> None:
+    """All other secrets are made anew when they are lost: data stays, pseudonyms stay, `down` never needs a secret."""
+    assert send(small, 10) == "added"
+    pepper = small.secrets["PEPPER"]
+    (small.home / "secrets.env").write_text(f"PEPPER={pepper}\n")
+    done = small.cli("status")
+    assert done.returncode == 2
+    assert "secrets.env" in done.stderr
+    assert small.cli("down").returncode == 0
+    started(small)
+    small.__dict__.pop("secrets")  # read them anew
+    assert small.secrets["PEPPER"] == pepper
+    assert small.status["databases"]["collector_standby"]["healthy"] is True
+    assert send(small, 10) == "existed"
+
+
 def test_two_commands_at_once_do_not_mix(small: Stack) -> None:
     """While one command changes the stack, another is told so."""
     with subprocess.Popen(
