@@ -136,6 +136,9 @@ def new_stack(**environ: str) -> Stack:
         "FUEL_STAT_HOME": str(home),
         "FUEL_STAT_ANY_PORT": "1",
         "FUEL_STAT_PARENT_PID": str(os.getpid()),
+        # Every Python process writes down whether it talks beyond this machine: see test_quiet.
+        "PYTHONPATH": str(Path(__file__).parent / "watch"),
+        "FUEL_STAT_TEST_WATCH": str(home),
     }
     return Stack(home, {**kept, **ours, **environ})
 
