@@ -12,7 +12,6 @@ import falcon
 
 from analytics_api.database import Marts, Row, Snapshot
 from analytics_api.errors import NotFoundError
-from analytics_api.exports.structures import modified_at
 from analytics_api.parameters import Paging, installation_keys
 from analytics_api.streams import json_page, streamed
 
@@ -38,7 +37,7 @@ _ACTIONS = "select * from marts.action_records(cast(:keys as uuid []), :limit, :
 def shown_structure(row: Row) -> dict[str, Any]:
     """An installation's latest structure as the original answered it."""
     uid = str(row["installation_key"])
-    modified = modified_at(row)
+    modified = row["modified_at"]
     structure = row["structure"]
     if isinstance(structure, dict):
         structure = structure | {"master_node_uid": uid}

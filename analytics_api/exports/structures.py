@@ -66,11 +66,6 @@ def shown_time(moment: datetime | None) -> str | None:
     return None if moment is None else str(moment)
 
 
-def modified_at(row: Row) -> datetime | None:
-    """When the structure was last changed; None when it never was."""
-    return None if row["modified_at"] == row["created_at"] else row["modified_at"]
-
-
 def dicts(value: Any) -> list[dict[str, Any]]:
     """The objects of a list; nothing when it is none (deformed structures must not break a report)."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -84,7 +79,7 @@ def _cluster_rows(snapshot: Snapshot, period: Period) -> Iterator[Sequence[str]]
     for row in _read(snapshot, VERIFIED_STRUCTURES, period):
         installation = {
             "creation_date": shown_time(row["created_at"]),
-            "modification_date": shown_time(modified_at(row)),
+            "modification_date": shown_time(row["modified_at"]),
             "master_node_uid": str(row["installation_key"]),
             "structure": row["structure"],
         }

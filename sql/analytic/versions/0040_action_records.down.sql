@@ -1,1 +1,1 @@
-drop function marts.action_records(uuid [], bigint, bigint);
+drop function marts.action_records(uuid[], bigint, bigint);

@@ -1,7 +1,7 @@
 -- Action logs of one installation as its node sent them (redacted). The published fact carries no copy of the
 -- records, only where they are in raw; readers may not read raw, so this function looks up those, and only those,
 -- that the publication being read contains. plpgsql, because the view is made by the first publication.
-create function marts.action_records(keys uuid [], how_many bigint, skipped bigint)
+create function marts.action_records(keys uuid[], how_many bigint, skipped bigint)
 returns table (installation_key uuid, external_id bigint, body jsonb)
 language plpgsql
 stable
@@ -23,6 +23,6 @@ begin
 end
 $$;
 
-alter function marts.action_records(uuid [], bigint, bigint) owner to fuel_warehouse;
-revoke all on function marts.action_records(uuid [], bigint, bigint) from public;
-grant execute on function marts.action_records(uuid [], bigint, bigint) to fuel_analytics;
+alter function marts.action_records(uuid[], bigint, bigint) owner to fuel_warehouse;
+revoke all on function marts.action_records(uuid[], bigint, bigint) from public;
+grant execute on function marts.action_records(uuid[], bigint, bigint) to fuel_analytics;

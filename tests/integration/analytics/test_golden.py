@@ -20,7 +20,7 @@ from tests.integration.analytics.server import Server
 pytestmark = pytest.mark.slow
 
 WHOLE = {"from_date": "2015-01-01", "to_date": "2017-01-01"}
-THREE_MONTHS = {"from_date": "2016-02-01", "to_date": "2016-05-01"}
+THREE_MONTHS = {"from_date": "2016-02-01", "to_date": "2016-04-30"}
 WORKLOADS = ("vm", "volume", "image", "flavor", "tenant", "keystone_user")
 
 
@@ -56,7 +56,15 @@ def comparable(
     uid = header.index("master_node_uid")
     if original:
         rows = [[*row[:uid], str(installation_key(pepper, row[uid])), *row[uid + 1 :]] for row in rows]
+    if "modification_date" in header:
+        rows = [_without_empty_change(header, row) for row in rows]
     return Counter(tuple(row[i].lstrip("'") for i in positions) for row in rows)
+
+
+def _without_empty_change(header: list[str], row: list[str]) -> list[str]:
+    """What was modified in the moment it was made (one of 80) reported once: it has no modification here."""
+    made, changed = header.index("creation_date"), header.index("modification_date")
+    return [*row[:changed], "" if row[changed] == row[made] else row[changed], *row[changed + 1 :]]
 
 
 @pytest.mark.parametrize(
