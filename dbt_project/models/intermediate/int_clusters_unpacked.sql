@@ -19,10 +19,10 @@ with unpacked as (
         {{ json_bigint('elements.cluster', 'id') }} as cluster_id
     from {{ ref('stg_raw__installation_structures') }} as structures
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            structures.installation_key = touched.installation_key
-            and structures.received_at >= touched.structure_from
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        structures.installation_key = touched.installation_key
+        and structures.received_at >= touched.structure_from
     {%- endif %}
     cross join lateral jsonb_array_elements(structures.clusters) with ordinality as elements (cluster, ordinality)
 ),

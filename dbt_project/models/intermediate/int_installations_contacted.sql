@@ -35,7 +35,7 @@ left join lateral (
     limit 1
 ) as last_contact on true
 {%- for side, direction in [('first_landing', 'asc'), ('last_landing', 'desc')] %}
-left join lateral (
+left join lateral ( -- noqa: ST05
     select
         landed.received_at,
         landed.tier

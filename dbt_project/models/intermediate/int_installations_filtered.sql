@@ -28,20 +28,23 @@ matched as (
         structures.installation_key,
         structures.has_packages,
         structures.build_id is not null as has_build_id,
-        exists (select 1 from rules) as has_rules,
-        exists (select 1 from rules where rules.release = structures.release) as is_known_release,
-        exists (
+        exists(select 1 from rules) as has_rules,
+        exists(
+            select 1 from rules
+            where rules.release = structures.release
+        ) as is_known_release,
+        exists(
             select 1 from rules
             where rules.release = structures.release and (rules.build_id is not null or rules.packages is not null)
         ) as is_ruled_release,
-        exists (
+        exists(
             select 1 from rules
             where
                 rules.release = structures.release
                 and rules.build_id = structures.build_id
                 and coalesce(rules.from_date <= {{ as_of() }}, true)
         ) as is_allowed_build,
-        exists (
+        exists(
             select 1 from rules
             where
                 rules.release = structures.release

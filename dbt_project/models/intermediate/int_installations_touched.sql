@@ -25,7 +25,7 @@ touched as (
 new_actions as (
     select
         actions.installation_key,
-        min(least(actions.event_day, known.event_day)) as from_day
+        min(least(actions.event_day, known.event_day)) as from_day -- noqa: RF01
     from {{ ref('int_actions_dated') }} as actions
     left join {{ previous('fct_action') }} as known
         on actions.installation_key = known.installation_key and actions.external_id = known.external_id
@@ -36,7 +36,7 @@ new_actions as (
 new_workloads as (
     select
         workloads.installation_key,
-        min(least(workloads.record_day, known.record_day)) as from_day
+        min(least(workloads.record_day, known.record_day)) as from_day -- noqa: RF01
     from {{ ref('int_workloads_dated') }} as workloads
     left join {{ previous('fct_workload_record') }} as known
         on
@@ -70,7 +70,7 @@ new_structures as (
             ),
             fresh.received_at
         ) as structure_from,
-        {{ utc('fresh.received_at') }}::date as from_day
+        {{ utc('fresh.received_at') }}::date as first_day
     from first_new_structures as fresh
 ),
 
@@ -124,15 +124,15 @@ found as (
         new_structures.installation_key,
         null,
         null,
-        new_structures.from_day,
+        new_structures.first_day,
         new_structures.structure_from
     from new_structures
     union all
     select
         new_contacts.installation_key,
         null,
-        new_contacts.from_day,
-        new_contacts.from_day,
+        new_contacts.from_day as workload_from_day,
+        new_contacts.from_day as snapshot_from_day,
         null
     from new_contacts
     {%- if told is not none %}
@@ -177,6 +177,10 @@ select
     touched.workload_from_day,
     touched.snapshot_from_day,
     touched.structure_from,
-    (select min(pinned_load.load_id) from {{ source('ops', 'pinned_load') }} as pinned_load where pinned_load.is_new)
+    (
+        select min(pinned_load.load_id)
+        from {{ source('ops', 'pinned_load') }} as pinned_load
+        where pinned_load.is_new
+    )
         as first_new_load_id
 from touched

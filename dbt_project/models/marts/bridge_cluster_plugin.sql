@@ -21,14 +21,15 @@ with plugins as (
         {{ json_text('plugins.plugin', 'package_version') }} as package_version
     from {{ ref('stg_raw__installation_structures') }} as structures
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            structures.installation_key = touched.installation_key
-            and structures.received_at >= touched.structure_from
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        structures.installation_key = touched.installation_key
+        and structures.received_at >= touched.structure_from
     {%- endif %}
     cross join lateral jsonb_array_elements(structures.clusters) with ordinality as clusters (cluster, ordinality)
-    cross join lateral jsonb_array_elements({{ json_array('clusters.cluster', 'installed_plugins') }})
-        as plugins (plugin)
+    cross join
+        lateral jsonb_array_elements({{ json_array('clusters.cluster', 'installed_plugins') }})
+            as plugins (plugin)
     where jsonb_typeof(plugins.plugin) = 'object'
 )
 

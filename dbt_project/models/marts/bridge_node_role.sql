@@ -18,7 +18,7 @@ select distinct
 from {{ ref('fct_node') }} as nodes
 {%- if is_incremental() %}
 inner join {{ ref('int_installations_touched') }} as touched
-    on nodes.installation_key = touched.installation_key and nodes.valid_from >= touched.structure_from
+on nodes.installation_key = touched.installation_key and nodes.valid_from >= touched.structure_from
 {%- endif %}
 cross join lateral jsonb_array_elements(nodes.roles) as roles (item)
 where jsonb_typeof(roles.item) = 'string'

@@ -17,5 +17,6 @@ cross join lateral (
         facts.action_type
     from {{ ref('fct_action') }} as facts
     where facts.action_key = keys.action_key
+    order by facts.action_key
     limit 1
 ) as named

@@ -13,7 +13,8 @@ with ranked as (
 ),
 
 named as (
-    select * from ranked
+    select ranked.*
+    from ranked
     where ranked.recency = 1
 ),
 
@@ -23,15 +24,17 @@ mentioned as (
         actions.installation_key,
         actions.cluster_id
     from ({{ skip_scan(ref('fct_action'), 'cluster_key') }}) as keys
-    cross join lateral (
-        select
-            facts.cluster_key,
-            facts.installation_key,
-            facts.cluster_id
-        from {{ ref('fct_action') }} as facts
-        where facts.cluster_key = keys.cluster_key
-        limit 1
-    ) as actions
+    cross join
+        lateral (
+            select
+                facts.cluster_key,
+                facts.installation_key,
+                facts.cluster_id
+            from {{ ref('fct_action') }} as facts
+            where facts.cluster_key = keys.cluster_key
+            order by facts.cluster_key
+            limit 1
+        ) as actions
     union
     select
         workloads.cluster_key,

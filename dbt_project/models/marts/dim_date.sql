@@ -10,7 +10,7 @@ select
     extract(isodow from days.day)::integer as iso_weekday,
     extract(isodow from days.day) in (6, 7) as is_weekend
 from generate_series(
-    '{{ var("calendar_from") }}'::timestamp,
-    date_trunc('year', {{ as_of() }}) + interval '2 years' - interval '1 day',
-    interval '1 day'
-) as days (day)
+        '{{ var("calendar_from") }}'::timestamp,
+        date_trunc('year', {{ as_of() }}) + interval '2 years' - interval '1 day',
+        interval '1 day'
+    ) as days (day)

@@ -13,8 +13,10 @@ with versions as (
 changed as (
     select
         versions.*,
-        versions.said is distinct from lag(versions.said) over (
-            partition by versions.installation_key order by versions.valid_from
+        (
+            versions.said is distinct from lag(versions.said) over (
+                partition by versions.installation_key order by versions.valid_from
+            )
         ) as is_change
     from versions
 )

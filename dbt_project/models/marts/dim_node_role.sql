@@ -10,5 +10,6 @@ cross join lateral (
     select bridges.role
     from {{ ref('bridge_node_role') }} as bridges
     where bridges.role_key = keys.role_key
+    order by bridges.role_key
     limit 1
 ) as named

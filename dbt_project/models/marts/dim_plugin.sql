@@ -11,5 +11,6 @@ cross join lateral (
         bridges.package_version
     from {{ ref('bridge_cluster_plugin') }} as bridges
     where bridges.plugin_key = keys.plugin_key
+    order by bridges.plugin_key
     limit 1
 ) as named

@@ -22,21 +22,21 @@ with candidates as (
         ) as attempt_number
     from {{ ref('int_actions_dated') }} as actions
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            actions.installation_key = touched.installation_key
-            -- An event counts at most an hour after it was received: older rows cannot be of these days.
-            and actions.received_at >= (touched.action_from_day::timestamp - interval '{{ var("clamp_future") }}')
-            at time zone 'UTC'
-            and actions.event_day >= touched.action_from_day
-            and not exists (
-                select 1
-                from {{ this }} as kept
-                where
-                    kept.installation_key = actions.installation_key
-                    and kept.external_id = actions.external_id
-                    and kept.event_day < touched.action_from_day
-            )
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        actions.installation_key = touched.installation_key
+        -- An event counts at most an hour after it was received: older rows cannot be of these days.
+        and actions.received_at >= (touched.action_from_day::timestamp - interval '{{ var("clamp_future") }}')
+        at time zone 'UTC'
+        and actions.event_day >= touched.action_from_day
+        and not exists (
+            select 1
+            from {{ this }} as kept
+            where
+                kept.installation_key = actions.installation_key
+                and kept.external_id = actions.external_id
+                and kept.event_day < touched.action_from_day
+        )
     {%- endif %}
     where actions.external_id is not null
 )

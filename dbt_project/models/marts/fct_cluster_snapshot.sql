@@ -38,10 +38,10 @@ spans as (
         greatest(last_of_day.to_day, last_of_day.from_day) as to_day
     from last_of_day
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            last_of_day.installation_key = touched.installation_key
-            and greatest(last_of_day.to_day, last_of_day.from_day) >= touched.snapshot_from_day
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        last_of_day.installation_key = touched.installation_key
+        and greatest(last_of_day.to_day, last_of_day.from_day) >= touched.snapshot_from_day
     {%- endif %}
 )
 
@@ -62,7 +62,8 @@ select
 from spans
 inner join {{ ref('int_clusters_unpacked') }} as clusters
     on spans.landing_id = clusters.landing_id and spans.position = clusters.structure_position
-cross join lateral generate_series(
-    spans.from_day::timestamp, spans.to_day::timestamp, interval '1 day'
-) as days (day)
+cross join
+    lateral generate_series(
+        spans.from_day::timestamp, spans.to_day::timestamp, interval '1 day'
+    ) as days (day)
 where clusters.is_identified

@@ -21,10 +21,10 @@ with clusters as (
         elements.cluster
     from {{ ref('stg_raw__installation_structures') }} as structures
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            structures.installation_key = touched.installation_key
-            and structures.received_at >= touched.structure_from
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        structures.installation_key = touched.installation_key
+        and structures.received_at >= touched.structure_from
     {%- endif %}
     cross join lateral jsonb_array_elements(structures.clusters) with ordinality as elements (cluster, ordinality)
 ),
@@ -36,8 +36,9 @@ nodes as (
         elements.node,
         {{ json_object("elements.node -> 'meta'") }} as meta
     from clusters
-    cross join lateral jsonb_array_elements({{ json_array('clusters.cluster', 'nodes') }})
-    with ordinality as elements (node, ordinality)
+    cross join
+        lateral jsonb_array_elements({{ json_array('clusters.cluster', 'nodes') }})
+        with ordinality as elements (node, ordinality)
     where jsonb_typeof(elements.node) = 'object'
 ),
 

@@ -24,8 +24,8 @@ with ranked as (
         ) as staleness
     from {{ ref('fct_workload_record') }} as records
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on records.installation_key = touched.installation_key and touched.workload_from_day is not null
+inner join {{ ref('int_installations_touched') }} as touched
+    on records.installation_key = touched.installation_key and touched.workload_from_day is not null
     {%- endif %}
     where records.cluster_key is not null
 ),

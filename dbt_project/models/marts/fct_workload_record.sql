@@ -23,21 +23,21 @@ with candidates as (
         ) as staleness
     from {{ ref('int_workloads_dated') }} as workloads
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            workloads.installation_key = touched.installation_key
-            and workloads.received_at
-            >= (touched.workload_from_day::timestamp - interval '{{ var("clamp_future") }}') at time zone 'UTC'
-            and workloads.record_day >= touched.workload_from_day
-            and not exists (
-                select 1
-                from {{ this }} as kept
-                where
-                    kept.installation_key = workloads.installation_key
-                    and kept.external_id = workloads.external_id
-                    and kept.resource_type = workloads.resource_type
-                    and kept.record_day < touched.workload_from_day
-            )
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        workloads.installation_key = touched.installation_key
+        and workloads.received_at
+        >= (touched.workload_from_day::timestamp - interval '{{ var("clamp_future") }}') at time zone 'UTC'
+        and workloads.record_day >= touched.workload_from_day
+        and not exists (
+            select 1
+            from {{ this }} as kept
+            where
+                kept.installation_key = workloads.installation_key
+                and kept.external_id = workloads.external_id
+                and kept.resource_type = workloads.resource_type
+                and kept.record_day < touched.workload_from_day
+        )
     {%- endif %}
     where workloads.external_id is not null and workloads.resource_type is not null
 )

@@ -12,10 +12,10 @@ with daily as (
     select days.*
     from {{ ref('fct_workload_daily') }} as days
     {%- if is_incremental() %}
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            days.installation_key = touched.installation_key
-            and days.stats_on_date >= touched.workload_from_day
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        days.installation_key = touched.installation_key
+        and days.stats_on_date >= touched.workload_from_day
     {%- endif %}
 ),
 
@@ -56,8 +56,9 @@ removals as (
         elements.resource,
         elements.ordinality
     from records
-    cross join lateral jsonb_array_elements({{ json_array('records.resource_data', 'removed') }})
-    with ordinality as elements (resource, ordinality)
+    cross join
+        lateral jsonb_array_elements({{ json_array('records.resource_data', 'removed') }})
+        with ordinality as elements (resource, ordinality)
     where
         jsonb_typeof(elements.resource) = 'object'
         and (select count(*) from jsonb_object_keys({{ json_object('elements.resource') }})) > 2
@@ -67,10 +68,10 @@ removals as (
             where present.resource -> 'id' = elements.resource -> 'id'
         )
     order by
-        records.installation_key,
-        records.external_id,
-        records.resource_type,
-        elements.resource ->> 'id',
+        records.installation_key asc,
+        records.external_id asc,
+        records.resource_type asc,
+        elements.resource ->> 'id' asc,
         elements.ordinality desc
 ),
 
@@ -85,8 +86,9 @@ elements as (
         present.ordinality,
         false as is_gone
     from records
-    cross join lateral jsonb_array_elements({{ json_array('records.resource_data', 'current') }})
-    with ordinality as present (resource, ordinality)
+    cross join
+        lateral jsonb_array_elements({{ json_array('records.resource_data', 'current') }})
+        with ordinality as present (resource, ordinality)
     where jsonb_typeof(present.resource) = 'object'
     union all
     select
@@ -108,13 +110,13 @@ flagged as (
             partition by elements.installation_key, elements.external_id, elements.resource_type
             order by elements.is_gone, elements.ordinality
         ) as resource_number,
-        {%- for list in ['added', 'modified', 'removed'] %}
-        exists (
-            select 1
-            from jsonb_array_elements({{ json_array('elements.resource_data', list) }}) as listed (change)
-            where listed.change -> 'id' = elements.resource -> 'id'
-        ) as is_{{ list }} {%- if not loop.last %},{% endif %}
-        {%- endfor %}
+    {%- for list in ['added', 'modified', 'removed'] %}
+    exists(
+        select 1
+        from jsonb_array_elements({{ json_array('elements.resource_data', list) }}) as listed (change)
+        where listed.change -> 'id' = elements.resource -> 'id'
+    ) as is_{{ list }} {%- if not loop.last %},{% endif %}
+    {%- endfor %}
     from elements
 )
 

@@ -41,7 +41,8 @@ options as (
         environments.installation_key,
         '{{ dimension }}',
         '{{ switch }}'
-    from environments where environments.{{ switch }}
+    from environments
+    where environments.{{ switch }}
     union all
     {%- endfor %}
     {%- endfor %}

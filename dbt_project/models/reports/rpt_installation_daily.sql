@@ -81,6 +81,6 @@ select
 from {{ ref('dim_date') }} as dates
 left join changes on dates.date_day = changes.day
 where
-    dates.date_day >= (select min(changes.day) from changes)
-    and dates.date_day <= least((select max(changes.day) - 1 from changes), {{ as_of() }}::date)
+    dates.date_day >= (select min(firsts.day) from changes as firsts)
+    and dates.date_day <= least((select max(lasts.day) - 1 from changes as lasts), {{ as_of() }}::date)
 window so_far as (order by dates.date_day rows between unbounded preceding and current row)

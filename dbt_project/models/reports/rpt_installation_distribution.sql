@@ -28,26 +28,59 @@ environments as (
 ),
 
 measures as (
-    select installations.release, 'installations' as measure, '' as item from installations
+    select
+        installations.release,
+        'installations' as measure,
+        '' as item
+    from installations
     union all
-    select installations.release, 'environments_num', installations.clusters_num_text from installations
+    select
+        installations.release,
+        'environments_num',
+        installations.clusters_num_text
+    from installations
     union all
-    select environments.release, 'environments', '' from environments where environments.is_counted
+    select
+        environments.release,
+        'environments',
+        ''
+    from environments
+    where environments.is_counted
     union all
-    select environments.release, 'operable_envs_count', ''
-    from environments where environments.is_operable and environments.nodes_num is not null
+    select
+        environments.release,
+        'operable_envs_count',
+        ''
+    from environments
+    where environments.is_operable and environments.nodes_num is not null
     union all
-    select environments.release, 'statuses', environments.status
-    from environments where environments.status is not null
+    select
+        environments.release,
+        'statuses',
+        environments.status
+    from environments
+    where environments.status is not null
     union all
-    select environments.release, 'nodes_num', environments.nodes_num
-    from environments where environments.is_operable and environments.nodes_num is not null
+    select
+        environments.release,
+        'nodes_num',
+        environments.nodes_num
+    from environments
+    where environments.is_operable and environments.nodes_num is not null
     union all
-    select environments.release, 'hypervisors_num', environments.hypervisor
-    from environments where environments.is_operable and environments.hypervisor is not null
+    select
+        environments.release,
+        'hypervisors_num',
+        environments.hypervisor
+    from environments
+    where environments.is_operable and environments.hypervisor is not null
     union all
-    select environments.release, 'oses_num', environments.release_os
-    from environments where environments.is_operable and environments.release_os is not null
+    select
+        environments.release,
+        'oses_num',
+        environments.release_os
+    from environments
+    where environments.is_operable and environments.release_os is not null
 )
 
 select

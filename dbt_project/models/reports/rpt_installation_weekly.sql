@@ -45,5 +45,5 @@ left join counted on dates.date_day = counted.week_start
 left join lost on dates.date_day = lost.week_start
 where
     dates.iso_weekday = 1
-    and dates.date_day >= (select min(counted.week_start) from counted)
-    and dates.date_day <= least((select max(counted.week_start) + 7 from counted), {{ as_of() }}::date)
+    and dates.date_day >= (select min(firsts.week_start) from counted as firsts)
+    and dates.date_day <= least((select max(lasts.week_start) + 7 from counted as lasts), {{ as_of() }}::date)

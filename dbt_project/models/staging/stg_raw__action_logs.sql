@@ -32,16 +32,18 @@ select
     {{ json_text('infos.request_data', 'http_method') }} as http_method,
     substring({{ json_text('infos.response_data', 'status') }} from '^([1-5][0-9]{2})( |$)')::integer as http_status
 from pinned
-cross join lateral jsonb_to_record(pinned.body) as bodies (
-    action_group text,
-    action_name text,
-    action_type text,
-    start_timestamp text,
-    end_timestamp text,
-    cluster_id jsonb,
-    task_uuid text,
-    additional_info jsonb
-)
+cross join
+    lateral jsonb_to_record(pinned.body)
+        as bodies (
+            action_group text,
+            action_name text,
+            action_type text,
+            start_timestamp text,
+            end_timestamp text,
+            cluster_id jsonb,
+            task_uuid text,
+            additional_info jsonb
+        )
 cross join lateral jsonb_to_record(
     case jsonb_typeof(bodies.additional_info) when 'object' then bodies.additional_info else '{}' end
 ) as infos (
