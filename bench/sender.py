@@ -1,8 +1,8 @@
 """What the recorder costs a host: `make bench-sender` writes docs/benchmarks/sender.md.
 
-Three gunicorn hosts of the same small application, one bare, one recorded, one that writes and commits in the request as
-the original did, are asked in turn for 200 modifying requests a second, in short slots, so that whatever else the
-machine does meets all three alike.
+Three gunicorn hosts of the same small application, one bare, one recorded, one that writes and commits in the
+request as the original did, are asked in turn for 200 modifying requests a second, in short slots, so that
+whatever else the machine does meets all three alike.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ def hosting(mode: str, folder: Path) -> Iterator[Host]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    environment = {**os.environ, "MODE": mode, "FUEL_STAT_SENDER_DATABASE_URL": f"sqlite:///{folder}/{mode}.sqlite"}
+    environment = {
+        **os.environ,
+        "MODE": mode,
+        "FUEL_STAT_SENDER_DATABASE_URL": f"sqlite:///{folder}/{mode}.sqlite",
+    }
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4",
                "--log-level", "warning", "--chdir", str(HERE / "sender_hosts"), "wsgi:timed"]  # fmt: skip
     process = subprocess.Popen(command, env=environment)
@@ -92,7 +96,8 @@ def slot(host: Host, seconds: float, keep: bool = True) -> None:
     """Ask one host at the fixed rate for some seconds."""
     taken: list[float] = []
     threads = [
-        threading.Thread(target=_ask, args=(host, seconds, number / RATE, taken)) for number in range(CONNECTIONS)
+        threading.Thread(target=_ask, args=(host, seconds, number / RATE, taken))
+        for number in range(CONNECTIONS)
     ]
     for each in threads:
         each.start()
@@ -148,9 +153,9 @@ def report(hosts: dict[str, Host], rounds: int, seconds: float) -> tuple[str, bo
     lines = [
         "# What the recorder costs a host",
         "",
-        f"Written by `make bench-sender`. {rounds} rounds of {seconds:g} s a host, {RATE} modifying requests a second over"
+        f"Written by `make bench-sender`. {rounds} rounds of {seconds:g} s a host, {RATE} modifying requests a second over"  # noqa: E501
         f" {CONNECTIONS} connections; the hosts take turns, so read the differences and ratios, not the times.",
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, gunicorn with one process of four threads, SQLite with"
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, gunicorn with one process of four threads, SQLite with"  # noqa: E501
         " `synchronous=full`.",
         "",
         "Microseconds a request. *Inside*: in the server, around the application; *client*: as the client saw it.",
@@ -160,7 +165,7 @@ def report(hosts: dict[str, Host], rounds: int, seconds: float) -> tuple[str, bo
         *[_row(hosts[mode], hosts["bare"]) for mode in MODES],
         "",
         f"Targets: added median ≤ {MEDIAN_MOST_US:.0f} µs (here {median:.0f}), added p99 ≤ {P99_MOST_US:.0f} µs (here"
-        f" {tail:.0f}): **{'met' if met else 'missed'}**. Writing and committing in the request, as the original did, adds"
+        f" {tail:.0f}): **{'met' if met else 'missed'}**. Writing and committing in the request, as the original did, adds"  # noqa: E501
         f" {original / max(median, 0.1):.0f} times as much to the median.",
         "",
     ]

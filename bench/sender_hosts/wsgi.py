@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
-from nailgun_sender import Recorder, RecordingMiddleware, Settings
 from nailgun_sender.ledger import new_session
 from nailgun_sender.observation import Request
 from nailgun_sender.rows import RowMaker
 from nailgun_sender.store import Store
 from nailgun_sender.store.upsert import insert_or_ignore
 from nailgun_sender.urlmap import UrlMap
+
+from nailgun_sender import Recorder, RecordingMiddleware, Settings
 
 MODE = os.environ["MODE"]
 
@@ -73,4 +74,8 @@ def _recorded() -> Any:
     return RecordingMiddleware(application, Recorder())
 
 
-timed = Timed({"bare": lambda: application, "recorded": _recorded, "original": lambda: InTheRequest(application)}[MODE]())
+timed = Timed(
+    {"bare": lambda: application, "recorded": _recorded, "original": lambda: InTheRequest(application)}[
+        MODE
+    ]()
+)

@@ -35,10 +35,6 @@ class RowMaker:
         action = self.urls.action(seen.path)
         if not action.mapped and not self.record_unmapped:
             return None
-        info = {
-            "request_data": {"http_method": seen.method, "url": action.template, "data": {}},
-            "response_data": {"status": _status(seen), "data": _explanation(seen)},
-        }
         end = clock.ended_at(seen.start, seen.ended)
         return {
             **self._common("http_request", action.group, action.name, action.cluster_id),
@@ -47,7 +43,7 @@ class RowMaker:
             "start_timestamp": clock.naive_utc(seen.start.wall),
             "end_timestamp": end,
             "duration_ms": max(0.0, seen.ended - seen.start.steady) * 1000,
-            "additional_info": actions.request_info(info),
+            "additional_info": _info(seen, action.template),
         }
 
     def started(self, task: Task) -> Row:
@@ -92,6 +88,18 @@ class RowMaker:
             "cluster_id": cluster_id,
             "recorded_at": clock.now(),
         }
+
+
+def _info(seen: Request, template: str) -> dict[str, Any]:
+    explained = _explanation(seen)
+    if not explained:
+        return actions.succeeded(seen.method, template, _status(seen))
+    return actions.request_info(
+        {
+            "request_data": {"http_method": seen.method, "url": template, "data": {}},
+            "response_data": {"status": _status(seen), "data": explained},
+        }
+    )
 
 
 def _status(seen: Request) -> str:

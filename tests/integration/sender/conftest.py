@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nailgun_sender.store import Store
 
 from nailgun_sender import Recorder, Settings
-from nailgun_sender.store import Store
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,7 +24,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def settings(url: str, tmp_path: Path) -> Settings:
     """Settings that write soon."""
-    return Settings(database_url=url, linger=0.02, breath=0.0, retry_least=0.05, retry_most=0.2, tally_folder=str(tmp_path))
+    return Settings(
+        database_url=url,
+        linger=0.02,
+        breath=0.0,
+        retry_least=0.05,
+        retry_most=0.2,
+        tally_folder=str(tmp_path),
+    )
 
 
 @pytest.fixture

@@ -6,23 +6,22 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
-
 from nailgun_sender.providers.nailgun_settings import paths
+from sqlalchemy.engine import Engine
 
 _TABLES: dict[str, str] = {
     "releases": "name text, version text, operating_system text",
     "clusters": "name text, mode text, status text, net_provider text, release_id integer, fuel_version text,"
     " is_customized boolean, components text, extensions text, ui_settings text",
-    "nodes": "uuid text, name text, hostname text, mac text, ip text, cluster_id integer, group_id integer, status text,"
-    " meta text, manufacturer text, platform_name text, progress integer, os_platform text, roles text, pending_roles text,"
-    " primary_tags text, online boolean, pending_addition boolean, pending_deletion boolean, error_type text, error_msg text,"
+    "nodes": "uuid text, name text, hostname text, mac text, ip text, cluster_id integer, group_id integer, status text,"  # noqa: E501
+    " meta text, manufacturer text, platform_name text, progress integer, os_platform text, roles text, pending_roles text,"  # noqa: E501
+    " primary_tags text, online boolean, pending_addition boolean, pending_deletion boolean, error_type text, error_msg text,"  # noqa: E501
     " labels text",
     "attributes": "cluster_id integer, editable text, generated text",
     "nodegroups": "cluster_id integer, name text",
     "networking_configs": "discriminator text, cluster_id integer",
     "neutron_config": "segmentation_type text, net_l23_provider text, base_mac text",
-    "plugins": "name text, title text, version text, package_version text, fuel_version text, releases text, groups text,"
+    "plugins": "name text, title text, version text, package_version text, fuel_version text, releases text, groups text,"  # noqa: E501
     " licenses text, is_hotpluggable boolean, homepage text",
     "cluster_plugins": "cluster_id integer, plugin_id integer, enabled boolean, attributes text",
     "node_nic_interfaces": "node_id integer, parent_id integer, mac text, ip_addr text",
@@ -68,17 +67,45 @@ def fill(engine: Engine, structure: dict[str, Any]) -> None:
 def _fill_cluster(engine: Engine, cluster: dict[str, Any]) -> None:
     number = cluster["id"]
     release = cluster["release"]
-    insert(engine, "releases", {"id": number, "name": release["name"], "version": release["version"], "operating_system": release["os"]})
+    insert(
+        engine,
+        "releases",
+        {
+            "id": number,
+            "name": release["name"],
+            "version": release["version"],
+            "operating_system": release["os"],
+        },
+    )
     insert(
         engine,
         "clusters",
         {"id": number, "release_id": number, "name": "the operator's name for it"}
-        | {k: cluster[k] for k in ("mode", "status", "net_provider", "fuel_version", "is_customized", "components", "extensions")},
+        | {
+            k: cluster[k]
+            for k in (
+                "mode",
+                "status",
+                "net_provider",
+                "fuel_version",
+                "is_customized",
+                "components",
+                "extensions",
+            )
+        },
     )
-    insert(engine, "attributes", {"id": number, "cluster_id": number, "editable": _nested(cluster["attributes"]), "generated": {}})
+    insert(
+        engine,
+        "attributes",
+        {"id": number, "cluster_id": number, "editable": _nested(cluster["attributes"]), "generated": {}},
+    )
     insert(engine, "networking_configs", {"id": number, "cluster_id": number, "discriminator": "neutron"})
     network = cluster["network_configuration"]
-    insert(engine, "neutron_config", {"id": number, **{k: network[k] for k in ("segmentation_type", "net_l23_provider")}})
+    insert(
+        engine,
+        "neutron_config",
+        {"id": number, **{k: network[k] for k in ("segmentation_type", "net_l23_provider")}},
+    )
     for group in cluster["node_groups"]:
         insert(engine, "nodegroups", {"id": group["id"], "cluster_id": number, "name": "default"})
     for node in cluster["nodes"]:
@@ -86,12 +113,37 @@ def _fill_cluster(engine: Engine, cluster: dict[str, Any]) -> None:
 
 
 def _fill_node(engine: Engine, node: dict[str, Any]) -> None:
-    known = ("id", "cluster_id", "group_id", "status", "meta", "manufacturer", "platform_name", "progress", "roles",
-             "pending_roles", "primary_tags", "online", "pending_addition", "pending_deletion", "error_type", "name")  # fmt: skip
-    secret = {"hostname": "node-1.secret.tld", "mac": "52:54:00:01:02:03", "ip": "10.20.0.3", "os_platform": node["os"]}
+    known = (
+        "id",
+        "cluster_id",
+        "group_id",
+        "status",
+        "meta",
+        "manufacturer",
+        "platform_name",
+        "progress",
+        "roles",
+        "pending_roles",
+        "primary_tags",
+        "online",
+        "pending_addition",
+        "pending_deletion",
+        "error_type",
+        "name",
+    )
+    secret = {
+        "hostname": "node-1.secret.tld",
+        "mac": "52:54:00:01:02:03",
+        "ip": "10.20.0.3",
+        "os_platform": node["os"],
+    }
     insert(engine, "nodes", {**{k: node[k] for k in known}, **secret})
     for nic in node["nic_interfaces"]:
-        insert(engine, "node_nic_interfaces", {"id": nic["id"], "node_id": node["id"], "mac": "52:54:00:01:02:03"})
+        insert(
+            engine,
+            "node_nic_interfaces",
+            {"id": nic["id"], "node_id": node["id"], "mac": "52:54:00:01:02:03"},
+        )
     for bond in node["bond_interfaces"]:
         insert(engine, "node_bond_interfaces", {"id": bond["id"], "node_id": node["id"]})
 
@@ -103,5 +155,9 @@ def _nested(attributes: dict[str, Any]) -> dict[str, Any]:
             if setting.startswith("metadata."):
                 editable.setdefault(section, {}).setdefault("metadata", {})[setting[9:]] = attributes[name]
             else:
-                editable.setdefault(section, {})[setting] = {"value": attributes[name], "type": "checkbox", "weight": 10}
+                editable.setdefault(section, {})[setting] = {
+                    "value": attributes[name],
+                    "type": "checkbox",
+                    "weight": 10,
+                }
     return editable

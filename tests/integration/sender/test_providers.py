@@ -9,46 +9,94 @@ from typing import Any
 import jsonschema
 import pytest
 import sqlalchemy as sa
-
-from nailgun_sender import ProviderError
 from nailgun_sender.providers.nailgun import NailgunStructure, Release
 from nailgun_sender.providers.nailgun_workloads import NailgunWorkloads
 from nailgun_sender.sanitise.structure import structure as sanitised
+
+from nailgun_sender import ProviderError
 from tests.integration.sender import nailgun_like
 
-RELEASE = Release({"release": "10.0", "api": "1", "feature_groups": ["experimental"]}, lambda: ["fuel-nailgun-10.0.0-1.noarch"])
-NODE = {"id": 5, "cluster_id": 1, "group_id": 1, "status": "ready", "roles": ["controller"], "os": None, "online": True,
-        "meta": {"cpu": {"real": 1, "total": 2, "spec": []}}, "manufacturer": "QEMU", "platform_name": None, "progress": 0,
-        "pending_roles": [], "primary_tags": [], "pending_addition": False, "pending_deletion": False, "error_type": None,
-        "name": "alice's node", "nic_interfaces": [{"id": 7}], "bond_interfaces": [{"id": 8}]}  # fmt: skip
+RELEASE = Release(
+    {"release": "10.0", "api": "1", "feature_groups": ["experimental"]},
+    lambda: ["fuel-nailgun-10.0.0-1.noarch"],
+)
+NODE = {
+    "id": 5,
+    "cluster_id": 1,
+    "group_id": 1,
+    "status": "ready",
+    "roles": ["controller"],
+    "os": None,
+    "online": True,
+    "meta": {"cpu": {"real": 1, "total": 2, "spec": []}},
+    "manufacturer": "QEMU",
+    "platform_name": None,
+    "progress": 0,
+    "pending_roles": [],
+    "primary_tags": [],
+    "pending_addition": False,
+    "pending_deletion": False,
+    "error_type": None,
+    "name": "alice's node",
+    "nic_interfaces": [{"id": 7}],
+    "bond_interfaces": [{"id": 8}],
+}
 STRUCTURE: dict[str, Any] = {
     "master_node_uid": "42568c01-c841-4797-a1e4-15216cbb6e91",
-    "user_information": {"contact_info_provided": True, "name": "A", "email": "a@example.com", "company": "C"},
+    "user_information": {
+        "contact_info_provided": True,
+        "name": "A",
+        "email": "a@example.com",
+        "company": "C",
+    },
     "unallocated_nodes_num": 1,
     "clusters": [
         {
-            "id": 1, "mode": "ha_compact", "status": "operational", "net_provider": "neutron", "fuel_version": "10.0",
-            "is_customized": False, "components": [], "extensions": ["volume_manager"], "node_groups": [{"id": 1, "nodes": [5]}],
+            "id": 1,
+            "mode": "ha_compact",
+            "status": "operational",
+            "net_provider": "neutron",
+            "fuel_version": "10.0",
+            "is_customized": False,
+            "components": [],
+            "extensions": ["volume_manager"],
+            "node_groups": [{"id": 1, "nodes": [5]}],
             "release": {"name": "Newton on Ubuntu 16.04", "version": "newton-10.0", "os": "Ubuntu"},
-            "attributes": {"libvirt_type": "kvm", "ceilometer": True, "osd_pool_size": "3", "external_ntp_list": True},
-            "network_configuration": {"segmentation_type": "tun", "net_l23_provider": "ovs"}, "nodes": [NODE],
+            "attributes": {
+                "libvirt_type": "kvm",
+                "ceilometer": True,
+                "osd_pool_size": "3",
+                "external_ntp_list": True,
+            },
+            "network_configuration": {"segmentation_type": "tun", "net_l23_provider": "ovs"},
+            "nodes": [NODE],
         }
     ],
-}  # fmt: skip
+}
 CONTRACT = {
     "type": "object",
-    "required": ["master_node_uid", "clusters_num", "allocated_nodes_num", "unallocated_nodes_num", "clusters"],
+    "required": [
+        "master_node_uid",
+        "clusters_num",
+        "allocated_nodes_num",
+        "unallocated_nodes_num",
+        "clusters",
+    ],
     "properties": {
-        "clusters": {"items": {
-            "required": ["id", "nodes_num", "nodes", "mode", "release", "status", "attributes"],
-            "properties": {
-                "release": {"required": ["version", "os", "name"]},
-                "nodes": {"items": {"required": ["id", "roles"], "properties": {"roles": {"type": "array"}}}},
-            },
-        }},
+        "clusters": {
+            "items": {
+                "required": ["id", "nodes_num", "nodes", "mode", "release", "status", "attributes"],
+                "properties": {
+                    "release": {"required": ["version", "os", "name"]},
+                    "nodes": {
+                        "items": {"required": ["id", "roles"], "properties": {"roles": {"type": "array"}}}
+                    },
+                },
+            }
+        },
         "fuel_release": {"required": ["release", "api", "feature_groups"]},
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -61,12 +109,26 @@ def engine(url: str) -> Any:
 
 
 def test_a_structure_is_read_as_the_contract_wants_it(engine: sa.Engine) -> None:
-    """All required members are there, counts are right, and the sanitiser leaves nothing of people, places and secrets."""
+    """All required members are there, counts are right, and the sanitiser leaves nothing of people, places
+    and secrets.
+    """
     nailgun_like.fill(engine, STRUCTURE)
-    plugin = {"id": 3, "name": "lbaas", "version": "1.0.0", "fuel_version": ["10.0"], "groups": ["network"], "licenses": [],
-              "releases": [{"os": "ubuntu", "version": "newton-10.0", "mode": ["ha"]}], "is_hotpluggable": True}  # fmt: skip
+    plugin = {
+        "id": 3,
+        "name": "lbaas",
+        "version": "1.0.0",
+        "fuel_version": ["10.0"],
+        "groups": ["network"],
+        "licenses": [],
+        "releases": [{"os": "ubuntu", "version": "newton-10.0", "mode": ["ha"]}],
+        "is_hotpluggable": True,
+    }
     nailgun_like.insert(engine, "plugins", {**plugin, "homepage": "https://x", "title": "LBaaS"})
-    nailgun_like.insert(engine, "cluster_plugins", {"id": 1, "cluster_id": 1, "plugin_id": 3, "enabled": True, "attributes": {}})
+    nailgun_like.insert(
+        engine,
+        "cluster_plugins",
+        {"id": 1, "cluster_id": 1, "plugin_id": 3, "enabled": True, "attributes": {}},
+    )
     found = NailgunStructure(engine, RELEASE).structure()
     told = sanitised(found)
     jsonschema.validate(told, CONTRACT)
@@ -133,16 +195,39 @@ def test_the_newest_look_at_each_cluster_is_a_workload(engine: sa.Engine) -> Non
     nailgun_like.insert(engine, "clusters", {"id": 2, "release_id": 1, "status": "operational"})
     nailgun_like.insert(engine, "attributes", {"id": 2, "cluster_id": 2, "editable": off})
     for number, (cluster, day, at, current) in enumerate(
-        [(1, 22, "23:00:00", "old"), (1, 23, "01:00:00", "new"), (1, 23, "00:30:00", "older"), (2, 23, "01:00:00", "off"), (9, 23, "01:00:00", "gone")]
+        [
+            (1, 22, "23:00:00", "old"),
+            (1, 23, "01:00:00", "new"),
+            (1, 23, "00:30:00", "older"),
+            (2, 23, "01:00:00", "off"),
+            (9, 23, "01:00:00", "gone"),
+        ]
     ):
-        data = {"current": [{"id": current, "enabled_flag": True}], "added": [], "removed": [], "modified": []}
-        row = {"id": number, "cluster_id": cluster, "created_date": f"2026-11-{day}", "updated_time": at, "resource_type": "tenant", "resource_data": data}
+        data = {
+            "current": [{"id": current, "enabled_flag": True}],
+            "added": [],
+            "removed": [],
+            "modified": [],
+        }
+        row = {
+            "id": number,
+            "cluster_id": cluster,
+            "created_date": f"2026-11-{day}",
+            "updated_time": at,
+            "resource_type": "tenant",
+            "resource_data": data,
+        }
         nailgun_like.insert(engine, "oswl_stats", row)
     (told,) = NailgunWorkloads(engine).workloads()
     assert (told.cluster_id, told.resource_type) == (1, "tenant")
     assert list(told.resources) == [{"id": "new", "enabled_flag": True}]
-    assert told.version_info == {"fuel_version": "10.0", "environment_version": "10.0", "release_version": "newton-10.0",
-                                 "release_name": "Newton on Ubuntu 16.04", "release_os": "Ubuntu"}  # fmt: skip
+    assert told.version_info == {
+        "fuel_version": "10.0",
+        "environment_version": "10.0",
+        "release_version": "newton-10.0",
+        "release_name": "Newton on Ubuntu 16.04",
+        "release_os": "Ubuntu",
+    }
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

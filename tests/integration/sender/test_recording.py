@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
-from nailgun_sender import Recorder, Settings, StoreError, aftermath, clock, retention
 from nailgun_sender.ledger import Batch, Ledger
 from nailgun_sender.observation import Request, TaskFinished
 from nailgun_sender.rows import RowMaker
 from nailgun_sender.store import Store, migrations
 from nailgun_sender.urlmap import UrlMap
 
+from nailgun_sender import Recorder, Settings, StoreError, aftermath, clock, retention
 
 sqlite_only = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 """For what does not depend on the kind of database."""
@@ -57,12 +56,16 @@ def test_a_request_becomes_a_row_of_the_contract(recorder: Recorder, store: Stor
     assert recorder.flush()
     (row,) = rows(store)
     assert row["action_type"] == "http_request"
-    assert (row["action_group"], row["action_name"], row["cluster_id"]) == ("cluster_attributes", "attributes", 7)
+    assert (row["action_group"], row["action_name"], row["cluster_id"]) == (
+        "cluster_attributes",
+        "attributes",
+        7,
+    )
     assert row["additional_info"] == {
         "request_data": {"http_method": "PUT", "url": "/api/clusters/{cluster_id}/attributes/", "data": {}},
         "response_data": {"status": "418 I'm a Teapot", "data": {"message": "no: [email]"}},
     }
-    assert row["start_timestamp"] == datetime(2023, 11, 14, 22, 13, 20, 500000)
+    assert row["start_timestamp"] == datetime(2023, 11, 14, 22, 13, 20, 500000)  # noqa: DTZ001
     assert row["end_timestamp"] - row["start_timestamp"] == timedelta(milliseconds=250)
     assert row["duration_ms"] == pytest.approx(250)
     assert len(row["actor_id"]) == 64
@@ -100,10 +103,14 @@ def test_tasks_have_parents_children_and_an_end(recorder: Recorder, store: Store
     assert deployed["additional_info"]["subtasks_ids"] == [provisioned["id"], dumped["id"], verifying["id"]]
     assert provisioned["additional_info"]["parent_task_id"] == deployed["id"]
     assert provisioned["additional_info"]["ended_with_status"] == "error"
-    assert provisioned["additional_info"]["message"] == "KeyError: 'password=[secret]" or "hunter2" not in str(provisioned)
+    assert provisioned["additional_info"][
+        "message"
+    ] == "KeyError: 'password=[secret]" or "hunter2" not in str(provisioned)
     assert (dumped["action_name"], dumped["action_group"]) == ("dump", "operations")
     assert verifying["end_timestamp"] is None
-    tasks.finish_task(left_open.task_uuid, "ready", nodes=[1, 2], output={"method": "verify", "args": {"secret": 1}})
+    tasks.finish_task(
+        left_open.task_uuid, "ready", nodes=[1, 2], output={"method": "verify", "args": {"secret": 1}}
+    )
     assert recorder.flush()
     verified = rows(store)[3]
     assert verified["additional_info"]["nodes_from_resp"] == [1, 2]
@@ -115,7 +122,9 @@ def test_tasks_have_parents_children_and_an_end(recorder: Recorder, store: Store
 def test_a_jumping_clock_makes_no_negative_duration(
     recorder: Recorder, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wall clock goes back an hour within a task, and the task is finished by its uuid alone: it took what it took."""
+    """The wall clock goes back an hour within a task, and the task is finished by its uuid alone: it took
+    what it took.
+    """
     task = recorder.tasks.start_task("deploy")
     assert recorder.flush()
     real = time.time
@@ -129,7 +138,9 @@ def test_a_jumping_clock_makes_no_negative_duration(
 
 
 @sqlite_only
-def test_a_task_that_ends_after_a_reboot_ends_no_earlier_than_it_began(settings: Settings, store: Store) -> None:
+def test_a_task_that_ends_after_a_reboot_ends_no_earlier_than_it_began(
+    settings: Settings, store: Store
+) -> None:
     """Monotonic clocks of two boots do not compare: the wall clock counts, never before the start."""
     recorder = Recorder(settings)
     task = recorder.tasks.start_task("deploy", detached=True)
@@ -142,7 +153,9 @@ def test_a_task_that_ends_after_a_reboot_ends_no_earlier_than_it_began(settings:
 
 
 @sqlite_only
-def test_a_task_may_end_in_another_process_even_before_its_start_is_written(settings: Settings, store: Store) -> None:
+def test_a_task_may_end_in_another_process_even_before_its_start_is_written(
+    settings: Settings, store: Store
+) -> None:
     """By handle or by uuid; the end waits for the start that the other process is about to write."""
     slow = Recorder(replace(settings, linger=1.5))
     other = Recorder(settings)
@@ -192,7 +205,9 @@ def test_ten_threads_lose_nothing(recorder: Recorder, store: Store) -> None:
 
 
 def test_a_dead_process_is_settled_once_by_whoever_comes_next(settings: Settings, store: Store) -> None:
-    """Killed with a full queue: lost is accepted less written, its tasks are closed as orphaned, detached ones stay open."""
+    """Killed with a full queue: lost is accepted less written, its tasks are closed as orphaned, detached
+    ones stay open.
+    """
     pid = os.fork()
     if not pid:
         dying = Recorder(replace(settings, linger=60))
@@ -203,11 +218,14 @@ def test_a_dead_process_is_settled_once_by_whoever_comes_next(settings: Settings
             dying.offer(request())
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
-    threads = [threading.Thread(target=aftermath.settle, args=(Store.open(settings), settings)) for _ in range(4)]
+    stores = [Store.open(settings) for _ in range(4)]
+    threads = [threading.Thread(target=aftermath.settle, args=(each, settings)) for each in stores]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
+    for opened in stores:
+        opened.close()
     orphan, detached = rows(store)
     assert orphan["additional_info"]["orphaned"] is True
     assert orphan["additional_info"]["ended_with_status"] == "error"
@@ -215,7 +233,12 @@ def test_a_dead_process_is_settled_once_by_whoever_comes_next(settings: Settings
     assert detached["end_timestamp"] is None
     assert counters(store) == {"lost": 7, "orphaned_tasks": 1}
     (session,) = rows(store, "sessions")
-    assert (session["accepted"], session["written"], session["lost"], session["lost_is_exact"]) == (9, 2, 7, True)
+    assert (session["accepted"], session["written"], session["lost"], session["lost_is_exact"]) == (
+        9,
+        2,
+        7,
+        True,
+    )
     # a late, true end still counts while the orphan was not sent
     late = Recorder(settings)
     late.tasks.finish_task(str(orphan["task_uuid"]), message="after all")
@@ -326,7 +349,9 @@ def test_a_newer_schema_is_refused(settings: Settings, store: Store) -> None:
     assert caught.value.code == "newer_schema"
 
 
-def test_only_what_was_sent_expires_and_the_cap_takes_the_oldest(settings: Settings, recorder: Recorder, store: Store) -> None:
+def test_only_what_was_sent_expires_and_the_cap_takes_the_oldest(
+    settings: Settings, recorder: Recorder, store: Store
+) -> None:
     """Sent long ago goes; unsent stays; above the cap the sent go first, then the oldest, and each is counted."""
     table = store.tables.actions
     for _n in range(10):
@@ -336,7 +361,9 @@ def test_only_what_was_sent_expires_and_the_cap_takes_the_oldest(settings: Setti
     old, recent = clock.now() - timedelta(days=31), clock.now() - timedelta(days=1)
     with store.write() as connection:
         for number, sent_at in ((0, old), (1, old), (5, recent), (6, recent)):
-            connection.execute(table.update().where(table.c.id == ids[number]).values(is_sent=True, sent_at=sent_at))
+            connection.execute(
+                table.update().where(table.c.id == ids[number]).values(is_sent=True, sent_at=sent_at)
+            )
     assert retention.apply(store, settings) == {"expired_actions": 2}
     assert [row["id"] for row in rows(store)] == ids[2:]
     gone = retention.apply(store, replace(settings, most_actions=5))
@@ -361,7 +388,11 @@ def test_ids_are_never_given_twice(settings: Settings, recorder: Recorder, store
 def test_recording_survives_a_database_that_is_replaced(tmp_path: Path) -> None:
     """The file is overwritten with rubbish under a running recorder, then removed: it begins anew and drops nothing."""
     path = tmp_path / "node.sqlite"
-    recorder = Recorder(Settings(database_url=f"sqlite:///{path}", linger=0.02, retry_least=0.05, retry_most=0.1, tally_folder=""))
+    recorder = Recorder(
+        Settings(
+            database_url=f"sqlite:///{path}", linger=0.02, retry_least=0.05, retry_most=0.1, tally_folder=""
+        )
+    )
     recorder.offer(request())
     assert recorder.flush()
     for each in tmp_path.glob("node.sqlite*"):

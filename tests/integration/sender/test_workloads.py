@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
-from nailgun_sender import ProviderError, Settings, clock, retention, workloads
 from nailgun_sender.providers import ClusterWorkload
 from nailgun_sender.store import Store
 
-MORNING = datetime(2026, 11, 23, 9, 0, 0, 5)
+from nailgun_sender import ProviderError, Settings, clock, retention, workloads
+
+MORNING = datetime(2026, 11, 23, 9, 0, 0, 5)  # noqa: DTZ001
 
 
 def look(*resources: dict[str, Any], cluster: int = 1, kind: str = "tenant") -> list[ClusterWorkload]:

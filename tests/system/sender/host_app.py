@@ -31,14 +31,16 @@ def _stream(closed: list[str]) -> Iterator[bytes]:
 def _kill_writer() -> int:
     writers = [each for each in threading.enumerate() if each.name == "nailgun-sender"]
     for each in writers:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(each.ident or 0), ctypes.py_object(SystemExit))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(each.ident or 0), ctypes.py_object(SystemExit)
+        )
     return len(writers)
 
 
 CLOSED: list[str] = []
 
 
-def host(environ: dict[str, Any], start_response: Any) -> Any:
+def host(environ: dict[str, Any], start_response: Any) -> Any:  # noqa: PLR0911
     """The API. Every branch answers in another of the ways that PEP 3333 allows."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     plain = [("Content-Type", "application/json"), ("X-Host", "kept")]

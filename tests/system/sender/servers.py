@@ -26,13 +26,19 @@ class Host:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> tuple[object, ...]:
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[object, ...]:
         """One request on a connection of its own -> status, reason, headers that are the application's, body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request(method, path, body or None, {"X-Auth-Token": "s3cr3t", **(headers or {})})
             answer = connection.getresponse()
-            own = sorted((k, v) for k, v in answer.getheaders() if k not in ("Date", "Server", "Connection", "Keep-Alive"))
+            own = sorted(
+                (k, v)
+                for k, v in answer.getheaders()
+                if k not in ("Date", "Server", "Connection", "Keep-Alive")
+            )
             try:
                 content = answer.read()
             except http.client.IncompleteRead as cut:
@@ -80,29 +86,62 @@ def _port() -> int:
 
 def _command(server: str, port: int) -> list[str]:
     bin_ = Path(sys.executable).parent
-    if server == "uwsgi":
-        return [str(bin_ / "uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--wsgi", "host_app", "--master", "--processes", "1",
-                "--threads", "4", "--enable-threads", "--die-on-term", "--chdir", str(HERE), "--virtualenv", str(bin_.parent)]  # fmt: skip
+    if server.startswith("uwsgi"):
+        threads = [] if server == "uwsgi-without-threads" else ["--threads", "4", "--enable-threads"]
+        return [
+            str(bin_ / "uwsgi"),
+            "--http-socket",
+            f"127.0.0.1:{port}",
+            "--wsgi",
+            "host_app",
+            "--master",
+            "--processes",
+            "1",
+            *threads,
+            "--die-on-term",
+            "--chdir",
+            str(HERE),
+            "--virtualenv",
+            str(bin_.parent),
+        ]
     preload = ["--preload"] if server == "gunicorn-preload" else []
-    return [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", *preload,
-            "--graceful-timeout", "5", "--chdir", str(HERE), "host_app:application"]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--workers",
+        "1",
+        "--threads",
+        "4",
+        *preload,
+        "--graceful-timeout",
+        "5",
+        "--chdir",
+        str(HERE),
+        "host_app:application",
+    ]
 
 
 @contextmanager
 def hosting(
-    server: str, folder: Path, database_url: str | None, command: list[str] | None = None, **settings: str
+    server: str, folder: Path, database_url: str | None, preload: str = "", **settings: str
 ) -> Iterator[Host]:
-    """Run the host; with ``database_url`` it records. ``settings`` go to FUEL_STAT_SENDER_*."""
+    """Run the host; with ``database_url`` it records. ``preload`` is a library, ``settings`` go to
+    FUEL_STAT_SENDER_*.
+    """
     port = _port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FUEL_STAT_SENDER_")}
-    environment["PYTHONWARNINGS"] = "default"
+    if preload:
+        environment["LD_PRELOAD"] = preload
     if database_url is not None:
         environment |= {"HOST_RECORDS": "1", "FUEL_STAT_SENDER_DATABASE_URL": database_url}
         environment |= {f"FUEL_STAT_SENDER_{name.upper()}": value for name, value in settings.items()}
     log = folder / f"{server}-{port}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command or _command(server, port), env=environment, stdout=out, stderr=out, start_new_session=True
+            _command(server, port), env=environment, stdout=out, stderr=out, start_new_session=True
         )
     try:
         _wait(port, process, log)

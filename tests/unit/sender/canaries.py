@@ -17,11 +17,34 @@ from urllib.parse import quote
 
 ALNUM = string.ascii_letters + string.digits
 SECRET_NAMES = (
-    "password", "PASSWORD", "db_password", "os-password", "passwd", "pwd", "secret", "client_secret", "token",
-    "auth_token", "X-Auth-Token", "api_key", "apiKey", "access_key", "private_key", "credentials", "Authorization",
-    "passphrase", "session_id", "Cookie", "Set-Cookie", "admin_key", "mon_key", "bootstrap_osd_key", "radosgw_key",
-    "signature", "X-Service-Token",
-)  # fmt: skip
+    "password",
+    "PASSWORD",
+    "db_password",
+    "os-password",
+    "passwd",
+    "pwd",
+    "secret",
+    "client_secret",
+    "token",
+    "auth_token",
+    "X-Auth-Token",
+    "api_key",
+    "apiKey",
+    "access_key",
+    "private_key",
+    "credentials",
+    "Authorization",
+    "passphrase",
+    "session_id",
+    "Cookie",
+    "Set-Cookie",
+    "admin_key",
+    "mon_key",
+    "bootstrap_osd_key",
+    "radosgw_key",
+    "signature",
+    "X-Service-Token",
+)
 
 
 @dataclass
@@ -50,7 +73,11 @@ def _chars(r: random.Random, low: int, high: int, alphabet: str = ALNUM) -> str:
 
 def _named_value(p: Planted) -> str:
     r = p.random
-    return p.secret(r.choice((_chars(r, 6, 30), "hunter" + _chars(r, 4, 4, string.digits), _chars(r, 6, 12) + " pass phrase")))
+    return p.secret(
+        r.choice(
+            (_chars(r, 6, 30), "hunter" + _chars(r, 4, 4, string.digits), _chars(r, 6, 12) + " pass phrase")
+        )
+    )
 
 
 def _key_value(p: Planted) -> str:
@@ -59,11 +86,23 @@ def _key_value(p: Planted) -> str:
     nested = json.dumps({"message": json.dumps({"inner": {name: value}})})
     return p.random.choice(
         (
-            f"{name}={value}", f"{name}: {value}", f'{{"{name}": "{value}"}}', f"{{'{name}': u'{value}'}}", escaped, nested,
-            f"{name} = '{value}'", f"--{name}={value}", f"--{name} {value}", f"{name} is {value}", f"{name} => {value}",
-            f"{name}:\n  {value}", f"<{name}>{value}</{name}>", f"('{name}', '{value}')", f'"{name}" , "{value}"',
+            f"{name}={value}",
+            f"{name}: {value}",
+            f'{{"{name}": "{value}"}}',
+            f"{{'{name}': u'{value}'}}",
+            escaped,
+            nested,
+            f"{name} = '{value}'",
+            f"--{name}={value}",
+            f"--{name} {value}",
+            f"{name} is {value}",
+            f"{name} => {value}",
+            f"{name}:\n  {value}",
+            f"<{name}>{value}</{name}>",
+            f"('{name}', '{value}')",
+            f'"{name}" , "{value}"',
         )
-    )  # fmt: skip
+    )
 
 
 def _bearer(p: Planted) -> str:
@@ -81,7 +120,7 @@ def _url(p: Planted) -> str:
     user, password, host = _chars(r, 5, 9), _chars(r, 6, 14), _chars(r, 6, 9, string.ascii_lowercase)
     scheme = r.choice(("http", "https", "mysql+pymysql", "amqp", "postgresql", "ftp"))
     p.secrets += [password, f"{user}:"]
-    return f"{scheme}://{user}:{quote(password)}@{host}.{r.choice(('local', 'com'))}:{r.randint(1, 65535)}/db?{_query(p)}"
+    return f"{scheme}://{user}:{quote(password)}@{host}.{r.choice(('local', 'com'))}:{r.randint(1, 65535)}/db?{_query(p)}"  # noqa: E501
 
 
 def _query(p: Planted) -> str:
@@ -116,7 +155,9 @@ def _ipv6(p: Planted) -> str:
     r = p.random
     groups = [f"{r.randint(4096, 65535):x}" for _ in range(8)]
     short = f"{groups[0]}:{groups[1]}::{groups[2]}"
-    return p.secret(r.choice((":".join(groups), short, f"fe80::{groups[3]}:{groups[4]}"))) + r.choice(("", "/64", "%eth0"))
+    return p.secret(r.choice((":".join(groups), short, f"fe80::{groups[3]}:{groups[4]}"))) + r.choice(
+        ("", "/64", "%eth0")
+    )
 
 
 def _mac(p: Planted) -> str:
@@ -141,13 +182,45 @@ def _cephx(p: Planted) -> str:
 
 def _random(p: Planted) -> str:
     r = p.random
-    return p.secret(r.choice((r.randbytes(20).hex(), "A1b" + _chars(r, 25, 40), "AKIA" + _chars(r, 16, 16, string.ascii_uppercase + string.digits))))
+    return p.secret(
+        r.choice(
+            (
+                r.randbytes(20).hex(),
+                "A1b" + _chars(r, 25, 40),
+                "AKIA" + _chars(r, 16, 16, string.ascii_uppercase + string.digits),
+            )
+        )
+    )
 
 
 IN_TEXT: tuple[Callable[[Planted], str], ...] = (
-    _key_value, _bearer, _jwt, _url, _relative, _pem, _email, _ipv4, _ipv6, _mac, _ssh, _hash, _cephx, _random,
-)  # fmt: skip
-IN_WORDS: tuple[Callable[[Planted], str], ...] = (_bearer, _jwt, _url, _pem, _email, _ipv4, _ipv6, _mac, _ssh, _hash)
+    _key_value,
+    _bearer,
+    _jwt,
+    _url,
+    _relative,
+    _pem,
+    _email,
+    _ipv4,
+    _ipv6,
+    _mac,
+    _ssh,
+    _hash,
+    _cephx,
+    _random,
+)
+IN_WORDS: tuple[Callable[[Planted], str], ...] = (
+    _bearer,
+    _jwt,
+    _url,
+    _pem,
+    _email,
+    _ipv4,
+    _ipv6,
+    _mac,
+    _ssh,
+    _hash,
+)
 
 
 def error_text(p: Planted) -> str:
@@ -169,7 +242,10 @@ def arbitrary(p: Planted, depth: int = 0) -> Any:
         return r.choice((_named_value, *IN_TEXT))(p)
     if r.random() < 0.5:
         return [arbitrary(p, depth + 1) for _ in range(r.randint(1, 3))]
-    return {r.choice((*SECRET_NAMES, "name", "notes", _chars(r, 3, 9))): arbitrary(p, depth + 1) for _ in range(r.randint(1, 3))}
+    return {
+        r.choice((*SECRET_NAMES, "name", "notes", _chars(r, 3, 9))): arbitrary(p, depth + 1)
+        for _ in range(r.randint(1, 3))
+    }
 
 
 def spoil(p: Planted, value: Any, rate: float) -> Any:
@@ -195,7 +271,9 @@ def leaks(p: Planted, kept: Any) -> list[str]:
     text = json.dumps(kept, ensure_ascii=False)
     found = []
     for secret in p.secrets:
-        parts = {secret, json.dumps(secret)[1:-1]} | {secret[i : i + 12] for i in range(0, len(secret) - 12, 6)}
+        parts = {secret, json.dumps(secret)[1:-1]} | {
+            secret[i : i + 12] for i in range(0, len(secret) - 12, 6)
+        }
         if any(part in text for part in parts):
             found.append(secret)
     return found

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from nailgun_sender.observation import Request
 
 from nailgun_sender import RecordingMiddleware, Settings
-from nailgun_sender.observation import Request
 
 
 class Noting:
@@ -127,11 +127,14 @@ def test_an_exception_of_the_host_passes_and_is_noted(where: str) -> None:
         return Body()
 
     recorder = Noting()
-    with pytest.raises(ValueError, match="the host's") as caught:
+
+    def served() -> None:
         body, _ = call(app, recorder)
-        for _chunk in body:
-            pass
+        list(body)
         body.close()
+
+    with pytest.raises(ValueError, match="the host's") as caught:
+        served()
     assert caught.value is raised
     assert [(seen.error_type, seen.error) for seen in recorder.seen] == [("ValueError", "the host's")]
 

@@ -7,8 +7,9 @@ import threading
 import time
 from pathlib import Path
 
-from nailgun_sender import tally
 from nailgun_sender.queue import BoundedQueue
+
+from nailgun_sender import tally
 
 
 def test_a_full_queue_refuses_at_once_and_counts() -> None:
@@ -36,7 +37,9 @@ def test_a_waiting_taker_is_woken_by_the_first_item() -> None:
 def test_every_item_arrives_once_from_many_threads() -> None:
     """Eight threads offer, one takes: all arrive, in each thread's order."""
     queue: BoundedQueue[tuple[int, int]] = BoundedQueue(100_000)
-    threads = [threading.Thread(target=lambda n=n: [queue.offer((n, i)) for i in range(2000)]) for n in range(8)]
+    threads = [
+        threading.Thread(target=lambda n=n: [queue.offer((n, i)) for i in range(2000)]) for n in range(8)
+    ]
     for each in threads:
         each.start()
     taken: list[tuple[int, int]] = []

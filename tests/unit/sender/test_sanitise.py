@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-
 from nailgun_sender.sanitise import actions, deny, structure, workloads
 
 from tests.unit.sender.canaries import Planted, arbitrary, error_text, leaks, spoil
@@ -18,22 +17,48 @@ DOCUMENTS = 10_000
 
 def plain_structure(p: Planted) -> dict[str, Any]:
     """A small structure of which every word should be kept."""
-    node = {"id": 1, "os": p.word(), "roles": [p.word()], "status": p.word(), "manufacturer": p.word(), "online": True,
-            "meta": {"cpu": {"real": 1, "total": 2, "spec": [{"model": p.word(), "frequency": 2001}]},
-                     "disks": [{"name": "sda", "model": p.word(), "size": 5}],
-                     "interfaces": [{"name": "eth0", "driver": p.word(), "bus_info": "0000:01:00.0"}]}}  # fmt: skip
-    cluster = {"id": 1, "nodes_num": 1, "nodes": [node], "mode": p.word(), "status": p.word(),
-               "release": {"version": "newton-10.0", "os": p.word(), "name": p.word()},
-               "attributes": {"libvirt_type": p.word(), "ceilometer": False, "osd_pool_size": "3"},
-               "network_configuration": {"segmentation_type": p.word()},
-               "installed_plugins": [{"name": p.word(), "version": "1.0.0", "releases": [{"os": p.word()}]}]}  # fmt: skip
-    return {"master_node_uid": "42568c01-c841-4797-a1e4-15216cbb6e91", "clusters_num": 1, "allocated_nodes_num": 1,
-            "unallocated_nodes_num": 0, "clusters": [cluster], "fuel_packages": [p.word() + "-1.2.3"],
-            "fuel_release": {"release": "10.0", "api": "1", "feature_groups": [p.word()]},
-            "user_information": {"contact_info_provided": True, "name": p.secret("Erika " + "Mustermann"),
-                                 "email": p.secret("erika@example.org"), "company": p.secret("Geheim AG")}}  # fmt: skip
+    node = {
+        "id": 1,
+        "os": p.word(),
+        "roles": [p.word()],
+        "status": p.word(),
+        "manufacturer": p.word(),
+        "online": True,
+        "meta": {
+            "cpu": {"real": 1, "total": 2, "spec": [{"model": p.word(), "frequency": 2001}]},
+            "disks": [{"name": "sda", "model": p.word(), "size": 5}],
+            "interfaces": [{"name": "eth0", "driver": p.word(), "bus_info": "0000:01:00.0"}],
+        },
+    }
+    cluster = {
+        "id": 1,
+        "nodes_num": 1,
+        "nodes": [node],
+        "mode": p.word(),
+        "status": p.word(),
+        "release": {"version": "newton-10.0", "os": p.word(), "name": p.word()},
+        "attributes": {"libvirt_type": p.word(), "ceilometer": False, "osd_pool_size": "3"},
+        "network_configuration": {"segmentation_type": p.word()},
+        "installed_plugins": [{"name": p.word(), "version": "1.0.0", "releases": [{"os": p.word()}]}],
+    }
+    return {
+        "master_node_uid": "42568c01-c841-4797-a1e4-15216cbb6e91",
+        "clusters_num": 1,
+        "allocated_nodes_num": 1,
+        "unallocated_nodes_num": 0,
+        "clusters": [cluster],
+        "fuel_packages": [p.word() + "-1.2.3"],
+        "fuel_release": {"release": "10.0", "api": "1", "feature_groups": [p.word()]},
+        "user_information": {
+            "contact_info_provided": True,
+            "name": p.secret("Erika " + "Mustermann"),
+            "email": p.secret("erika@example.org"),
+            "company": p.secret("Geheim AG"),
+        },
+    }
 
 
+@pytest.mark.slow
 def test_none_of_the_secrets_planted_in_ten_thousand_documents_survives() -> None:
     """Ten thousand seeded random documents with canaries at any depth: no canary is kept, every plain word is."""
     generator = random.Random(20261123)
@@ -44,14 +69,30 @@ def test_none_of_the_secrets_planted_in_ten_thousand_documents_survives() -> Non
             kept: Any = structure.structure(spoil(p, plain_structure(p), 0.15))
         elif kind == 1:
             text = error_text(p)
-            info = {"request_data": {"http_method": "PUT", "url": "/api/x/", "data": arbitrary(p)},
-                    "response_data": {"status": "500 Internal Server Error", "data": {"message": text, "y": arbitrary(p)}}}  # fmt: skip
+            info = {
+                "request_data": {"http_method": "PUT", "url": "/api/x/", "data": arbitrary(p)},
+                "response_data": {
+                    "status": "500 Internal Server Error",
+                    "data": {"message": text, "y": arbitrary(p)},
+                },
+            }
             kept = actions.request_info(info)
         elif kind == 2:
-            kept = actions.task_info({"operation": p.word(), "message": error_text(p), "ended_with_status": "error",
-                                      "output": spoil(p, {"method": p.word(), "args": arbitrary(p)}, 0.5)})  # fmt: skip
+            kept = actions.task_info(
+                {
+                    "operation": p.word(),
+                    "message": error_text(p),
+                    "ended_with_status": "error",
+                    "output": spoil(p, {"method": p.word(), "args": arbitrary(p)}, 0.5),
+                }
+            )
         else:
-            vm = {"id": "6fca33e8d764385ee578b076cfd6a7fc", "status": p.word(), "power_state": 1, "flavor_id": "1"}
+            vm = {
+                "id": "6fca33e8d764385ee578b076cfd6a7fc",
+                "status": p.word(),
+                "power_state": 1,
+                "flavor_id": "1",
+            }
             kept = workloads.resources("vm", [spoil(p, {**vm, "metadata": arbitrary(p)}, 0.3)])
             if not kept:
                 continue  # the id itself was turned into a secret
@@ -88,15 +129,31 @@ def test_a_switch_under_a_secrets_name_is_kept() -> None:
 
 def test_contact_details_are_kept_only_at_their_level() -> None:
     """Name, company and e-mail are there when the contact level was agreed to and the person gave them, else not."""
-    given = {"user_information": {"contact_info_provided": True, "name": "Jürgen Müller", "email": "j@example.com", "company": "C", "x": 1}}
+    given = {
+        "user_information": {
+            "contact_info_provided": True,
+            "name": "Jürgen Müller",
+            "email": "j@example.com",
+            "company": "C",
+            "x": 1,
+        }
+    }
     assert structure.structure(given) == {"user_information": {"contact_info_provided": True}}
     told = structure.structure(given, contact=True)["user_information"]
-    assert told == {"contact_info_provided": True, "name": "Jürgen Müller", "email": "j@example.com", "company": "C"}
+    assert told == {
+        "contact_info_provided": True,
+        "name": "Jürgen Müller",
+        "email": "j@example.com",
+        "company": "C",
+    }
     given["user_information"]["contact_info_provided"] = False
     assert structure.structure(given, contact=True) == {"user_information": {"contact_info_provided": False}}
 
 
-@pytest.mark.parametrize("hostile", [None, 5, [], {"clusters": 5}, {"clusters": [None, 7, {"nodes": {}}]}, {"clusters_num": float("nan")}])
+@pytest.mark.parametrize(
+    "hostile",
+    [None, 5, [], {"clusters": 5}, {"clusters": [None, 7, {"nodes": {}}]}, {"clusters_num": float("nan")}],
+)
 def test_a_deformed_structure_is_not_an_error(hostile: Any) -> None:
     """Whatever a provider returns, the sanitiser keeps what fits and drops the rest."""
     given = hostile if isinstance(hostile, dict) else {"clusters": hostile}
@@ -108,8 +165,32 @@ def test_text_that_databases_refuse_is_mended() -> None:
     assert deny.clean_text("a\x00b\ud800c") == "abc"
 
 
-RUNS = ("a", "A1a", "password ", "-", "1.2.3.", "ab:", "::", "-----BEGIN ", "<password>", "?a=b", "a@b.c:", "a.", "\\", "token for ",
-        "0a", "x://", "a.a+", "((((", "$6$", "A1a" * 99 + " ", "-a" * 149 + " ", "pass_key" * 36 + " ", "%40" * 99 + "\n", "password" + " " * 60)  # fmt: skip
+RUNS = (
+    "a",
+    "A1a",
+    "password ",
+    "-",
+    "1.2.3.",
+    "ab:",
+    "::",
+    "-----BEGIN ",
+    "<password>",
+    "?a=b",
+    "a@b.c:",
+    "a.",
+    "\\",
+    "token for ",
+    "0a",
+    "x://",
+    "a.a+",
+    "((((",
+    "$6$",
+    "A1a" * 99 + " ",
+    "-a" * 149 + " ",
+    "pass_key" * 36 + " ",
+    "%40" * 99 + "\n",
+    "password" + " " * 60,
+)
 
 
 @pytest.mark.parametrize("run", RUNS)

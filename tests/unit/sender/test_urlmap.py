@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from nailgun_sender.urlmap import Action
 
 from nailgun_sender import Route, UrlMap
-from nailgun_sender.urlmap import Action
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,12 @@ from nailgun_sender.urlmap import Action
     [
         ("/api/clusters/", "cluster_changes", "cluster_collection", None),
         ("/api/v1/clusters/7/changes", "cluster_changes", "deploy_changes", 7),
-        ("/prefix/api/clusters/7/network_configuration/neutron/verify/", "network_verification", "neutron", 7),
+        (
+            "/prefix/api/clusters/7/network_configuration/neutron/verify/",
+            "network_verification",
+            "neutron",
+            7,
+        ),
         ("/api/clusters/7/network_configuration/nova_network/", "network_configuration", "nova_network", 7),
         ("/api/clusters/7/attributes/defaults/", "cluster_attributes", "attributes_defaults", 7),
         ("/api/releases/3/", "release_changes", "release_instance", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from .deny import deny
@@ -46,11 +47,26 @@ def request_info(info: dict[str, Any]) -> dict[str, Any]:
     return _clean(_REQUEST(info))
 
 
+@lru_cache(maxsize=1024)
+def succeeded(method: str, template: str, status: str) -> dict[str, Any]:
+    """Return the ``additional_info`` of a request that has nothing to explain; not to be changed.
+
+    Nearly all requests are such, and alike: remembering them leaves the interpreter to the host.
+    """
+    return request_info(
+        {
+            "request_data": {"http_method": method, "url": template, "data": {}},
+            "response_data": {"status": status, "data": {}},
+        }
+    )
+
+
 def task_info(info: dict[str, Any]) -> dict[str, Any]:
     """Return the ``additional_info`` of a task that may be kept."""
     return _clean(_TASK(info))
 
 
+@lru_cache(maxsize=1024)
 def name(given: str) -> str:
     """Group or name of an action; one that is not a plain name becomes ``other``."""
     kept = LABEL(given)

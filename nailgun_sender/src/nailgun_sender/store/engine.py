@@ -100,7 +100,12 @@ def _take_over_transactions(engine: Engine) -> None:
     @sa.event.listens_for(engine, "connect")
     def _connected(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.isolation_level = None
-        dbapi_connection.execute("pragma synchronous = full")
+        try:
+            dbapi_connection.execute("pragma synchronous = full")
+        except BaseException:
+            # nobody else knows this connection yet
+            dbapi_connection.close()
+            raise
 
     @sa.event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
