@@ -43,6 +43,7 @@ def erase(admin_dsn: str, warehouse_dsn: str, pepper: bytes, uid: str) -> Erased
 
     The collector comes first, so that no extraction brings rows back. The marts lose it at the next publication;
     earlier publications, and so rollbacks, keep it until they are collected: :func:`forget_versions` does that at once.
+    A block of the node goes too, since it names the uid: block it again afterwards if it must stay out.
 
     Raises:
         EraseError: ``unknown_installation`` when neither side knows the uid.
@@ -50,6 +51,7 @@ def erase(admin_dsn: str, warehouse_dsn: str, pepper: bytes, uid: str) -> Erased
     node, key = node_id(uid), installation_key(pepper, uid)
     with connect(admin_dsn) as connection, connection.transaction():
         rows = sum(_delete(connection, table, node) for table in (*_existing(connection), "node"))
+        rows += _delete_codes(connection, uid)
     with psycopg.connect(warehouse_dsn, autocommit=True) as connection, connection.transaction():
         row = connection.execute("select ops.remove_installation(%s)", (key,)).fetchone()
         removed = int(row[0]) if row else 0
@@ -79,6 +81,16 @@ def _existing(connection: psycopg.Connection[Any]) -> list[str]:
 def _delete(connection: psycopg.Connection[Any], table: str, node: object) -> int:
     return connection.execute(
         sql.SQL("delete from collector.{} where node = %s").format(sql.Identifier(table)), (node,)
+    ).rowcount
+
+
+def _delete_codes(connection: psycopg.Connection[Any], uid: str) -> int:
+    """Enrolment codes know a node by its uid alone: made for it, or used by it."""
+    found = connection.execute("select to_regclass('collector.enrolment_code')").fetchone()
+    if found is None or found[0] is None:
+        return 0
+    return connection.execute(
+        "delete from collector.enrolment_code where uid = %(uid)s or used_by = %(uid)s", {"uid": uid}
     ).rowcount
 
 

@@ -57,9 +57,9 @@ def connect(dsn: str) -> Iterator[psycopg.Connection[Any]]:
 def begin(
     places: Places, *, reason: str = "scheduled", run_id: str | None = None, force: bool = False
 ) -> int | None:
-    """Open a publication over all that is loaded; None when nothing is new (unless forced)."""
+    """Open a publication over all that is loaded; None when nothing is new (unless forced) or was ever loaded."""
     with connect(places.warehouse_dsn) as connection:
-        if not force and not publish.has_new(connection):
+        if not publish.has_loads(connection) or not (force or publish.has_new(connection)):
             logger.info("nothing_new")
             return None
         return publish.begin(connection, reason=reason, run_id=run_id).publication_id

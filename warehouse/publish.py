@@ -133,6 +133,14 @@ def _newest_received(connection: Connection) -> datetime | None:
     return max((row[0] for row in times if row and row[0] is not None), default=None)
 
 
+def has_loads(connection: Connection) -> bool:
+    """Whether any load ever brought something: before that there is nothing to build from."""
+    row = connection.execute(
+        "select exists (select from ops.load as l where l.state = 'loaded' and " + _BROUGHT_SOMETHING + ")"
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def has_new(connection: Connection) -> bool:
     """Whether anything was loaded, or touched otherwise, that no published publication covers."""
     row = connection.execute(

@@ -86,7 +86,8 @@ RAW_BREAKS = {
     "loads_age_minutes": "update ops.load set finished_at = now() - interval '3 hours'",
     "loads_unreadable": "update ops.load set unreadable = 1",
     "volume_of_yesterday_against_usual": "insert into ops.raw_seal select 'action_logs',"
-    " (now() at time zone 'UTC')::date - i, 0, case when i = 1 then 10 else 1000 end, 0 from generate_series(1, 15) as i",
+    " (now() at time zone 'UTC')::date - i, 0,"
+    " case when i = 1 then 10 else 1000 end, 0 from generate_series(1, 15) as i",
 }
 MARTS_BREAKS = {
     "installation_key_unique": "insert into build.dim_installation select * from build.dim_installation",
@@ -121,7 +122,8 @@ def connection(analytic_db: Any) -> Iterator[psycopg.Connection[Any]]:
         opened.execute("insert into ops.load (state, finished_at) values ('loaded', now())")
         for kind, record in GOOD.items():
             opened.execute(
-                "insert into ops.load_window (load_id, kind, received_day, tier, landings, records, bytes, landing_hash)"
+                "insert into ops.load_window (load_id, kind, received_day, tier, landings, records, bytes,"
+                " landing_hash)"
                 " values (1, %s, current_date, 0, 1, 0, 1, 1)",
                 (kind,),
             )

@@ -60,6 +60,7 @@ def _catalogued(sources: backup.Sources) -> dict[str, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in rows}
 
 
+@pytest.mark.slow
 def test_a_backup_is_taken_while_writing_goes_on_verified_booted_and_counted(own_pair, sources):
     """The copy holds at least what had landed before it began, its ledger agrees with it, and it is a primary."""
     admin = own_pair.dsn("fuel_admin")
@@ -90,6 +91,7 @@ def test_a_backup_is_taken_while_writing_goes_on_verified_booted_and_counted(own
     assert [entry.name for entry in sources.folder.iterdir() if entry.is_dir()] == [taken.backup_id]
 
 
+@pytest.mark.slow
 def test_a_copy_that_lacks_rows_or_is_damaged_is_found_out(own_pair, sources):
     """The drill compares with what was there; the verification reads every byte."""
     land(own_pair.dsn("fuel_admin"), 0, 5)
@@ -225,6 +227,7 @@ def _watermark(dsn: str, xid: int) -> None:
         connection.execute("insert into ops.load (state, to_xid) values ('loaded', %s::xid8)", (str(xid),))
 
 
+@pytest.mark.slow
 def test_an_old_partition_leaves_only_after_it_is_extracted_and_backed_up(own_pair, sources):
     """Each condition alone is not enough; what it held stays counted, and the ledger stays."""
     admin = own_pair.dsn("fuel_admin")
@@ -262,6 +265,12 @@ def test_an_erased_installation_is_gone_on_both_sides_and_its_neighbour_stays(
     admin, warehouse = collector_pair.dsn("fuel_admin"), analytic_db.dsn("fuel_warehouse")
     land(admin, 0, 3)
     land(admin, 0, 2, uid="other")
+    with psycopg.connect(admin) as connection:
+        connection.execute(
+            "insert into collector.enrolment_code (code_digest, expires_at, used_by)"
+            " values ('a', now(), %s), ('b', now(), 'x')",
+            (UID,),
+        )
     with psycopg.connect(warehouse, autocommit=True) as connection:
         connection.execute("create table pub.fct_thing (installation_key uuid, pub_to bigint)")
         for uid in (UID, "other"):
@@ -276,6 +285,7 @@ def test_an_erased_installation_is_gone_on_both_sides_and_its_neighbour_stays(
     with psycopg.connect(admin) as connection:
         assert connection.execute("select count(*) from collector.landing").fetchone() == (2,)
         assert connection.execute("select count(*) from collector.ledger_bitmap").fetchone() == (1,)
+        assert connection.execute("select used_by from collector.enrolment_code").fetchall() == [("x",)]
     with psycopg.connect(warehouse) as connection:
         left = connection.execute("select installation_key from raw.action_logs").fetchall()
         assert left == [(installation_key(pepper, "other"),)]

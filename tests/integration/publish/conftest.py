@@ -30,7 +30,8 @@ class Warehouse:
         assert row is not None
         if kind:
             self.connection.execute(
-                "insert into ops.load_window (load_id, kind, received_day, tier, landings, records, bytes, landing_hash)"
+                "insert into ops.load_window (load_id, kind, received_day, tier, landings, records, bytes,"
+                " landing_hash)"
                 " values (%s, %s, current_date, 0, 1, 1, 1, 1)",
                 (row[0], kind),
             )

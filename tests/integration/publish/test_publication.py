@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from warehouse import publish, publish_collect, publish_store
+from warehouse import pipeline, publish, publish_collect, publish_store
 
 
 def test_readers_see_nothing_until_the_switch_and_all_of_it_after(warehouse):
@@ -257,6 +257,15 @@ def test_touched_installations_stay_until_a_build_has_ended(warehouse):
     )
     publish.mark_built(warehouse.connection, begun.publication_id)
     assert execute("select reason from ops.touched_installation").fetchall() == [("meanwhile",)]
+
+
+def test_before_the_first_load_there_is_nothing_to_build(analytic_db, tmp_path):
+    """A schedule that fires before the first extraction must not publish an empty star, forced or not."""
+    places = pipeline.Places(analytic_db.dsn("fuel_warehouse"), home=tmp_path)
+    with pipeline.connect(places.warehouse_dsn) as connection:
+        connection.execute("insert into ops.load (state) values ('loaded')")
+    assert pipeline.begin(places) is None
+    assert pipeline.begin(places, force=True) is None
 
 
 def test_nothing_new_is_said_only_when_all_is_published(warehouse):

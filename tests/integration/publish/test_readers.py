@@ -10,7 +10,10 @@ import pytest
 
 from warehouse import publish, publish_views
 
-BOTH = "select min(version), max(version), count(*) from (select * from marts.dim_thing union all select * from marts.fct_thing) as u"
+BOTH = (
+    "select min(version), max(version), count(*)"
+    " from (select * from marts.dim_thing union all select * from marts.fct_thing) as u"
+)
 
 
 class Reader(threading.Thread):
