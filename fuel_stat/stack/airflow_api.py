@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from fuel_stat.stack.environment import Wiring
 
 #: States of a run that are its end.
 FINISHED = frozenset({"success", "failed"})
+
+_READ_TRIES = 4
 
 
 class AirflowApiError(FuelStatError):
@@ -74,12 +77,7 @@ class AirflowApi:
             AirflowApiError: ``airflow_refused`` (the sentence carries status and detail), ``airflow_silent``.
         """
         try:
-            if "Authorization" not in self._client.headers:
-                self._sign_in()
-            answer = self._client.request(method, f"/api/v2/{path}", **options)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:
-                self._sign_in()
-                answer = self._client.request(method, f"/api/v2/{path}", **options)
+            answer = self._patiently(method, f"/api/v2/{path}", options)
         except httpx.HTTPError as error:
             sentence = f"Airflow does not answer at {self._client.base_url} ({type(error).__name__})."
             raise AirflowApiError("airflow_silent", sentence) from error
@@ -88,6 +86,23 @@ class AirflowApi:
                 "airflow_refused", f"{method} {path}: {answer.status_code} {answer.text[:300]}"
             )
         return answer.json() if answer.content else None
+
+    def _patiently(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+        """The answer, signed in anew when that has expired; reading is tried again when a busy machine is slow."""
+        for remaining in reversed(range(_READ_TRIES if method == "GET" else 1)):
+            try:
+                if "Authorization" not in self._client.headers:
+                    self._sign_in()
+                answer = self._client.request(method, path, **options)
+                if answer.status_code != httpx.codes.UNAUTHORIZED:
+                    return answer
+                self._sign_in()
+                return self._client.request(method, path, **options)
+            except httpx.TransportError:
+                if not remaining:
+                    raise
+                time.sleep(1)
+        raise AssertionError("the loop returns or raises")
 
     def _sign_in(self) -> None:
         answer = self._client.post("/auth/token", json=self._credentials)
