@@ -26,6 +26,8 @@ limit_request_field_size = 8190
 forwarded_allow_ips = ""
 accesslog = None
 loglevel = "warning"
+# Nothing outside the project is written, and two services do not meet in one file.
+control_socket_disable = True
 
 # Before the application (and with it prometheus_client) is imported.
 _made_folder = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
