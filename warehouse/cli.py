@@ -134,6 +134,14 @@ def _moment(text: str) -> datetime:
 
 
 @app.command()
+def drift() -> None:
+    """Record paths of records that were never seen before (table ops.schema_path)."""
+    from warehouse.drift import scan_drift
+
+    print(f"{scan_drift(_settings().warehouse_dsn)} new paths")
+
+
+@app.command()
 def reload(
     first: Annotated[str, typer.Option("--from", help="First receive day (UTC), YYYY-MM-DD.")],
     last: Annotated[str, typer.Option("--to", help="Last receive day (UTC), included.")],

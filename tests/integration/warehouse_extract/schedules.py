@@ -90,11 +90,14 @@ def run_schedule(world: World, steps: int = 30) -> None:
 
 
 def wait_replayed(world: World) -> None:
-    """Wait until the standby shows all that the primary has written."""
+    """Wait until the standby shows all that the primary has written.
+
+    The insert position counts: a rollback is written later than a commit, and holds the window until then.
+    """
     if world.standby is world.primary:
         return
     with psycopg.connect(world.primary.dsn("postgres"), autocommit=True) as connection:
-        (lsn,) = connection.execute("select pg_current_wal_lsn()").fetchone()  # type: ignore[misc]
+        (lsn,) = connection.execute("select pg_current_wal_insert_lsn()").fetchone()  # type: ignore[misc]
     with psycopg.connect(world.standby.dsn("postgres"), autocommit=True) as connection:
         for _ in range(3000):
             row = connection.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (lsn,)).fetchone()

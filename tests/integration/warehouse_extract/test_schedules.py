@@ -76,7 +76,7 @@ class Bench:
     def extract(self) -> None:
         self.way(self.standby_dsn, self.warehouse_dsn, self.pepper)
 
-    def run(self, seed: int, steps: int = 24) -> Counter[str]:
+    def run(self, seed: int, steps: int = 16) -> Counter[str]:
         world = World(
             self.pair.primary, self.pair.standby, self.pair.database, self.extract, random.Random(seed),
             next_id=self.next_id,
@@ -106,6 +106,7 @@ def _run_all(bench: Bench, seeds: range) -> Counter[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_twenty_random_schedules_lose_and_double_nothing(
     own_pair: Any, analytic_db: Any, pepper: bytes
 ) -> None:
