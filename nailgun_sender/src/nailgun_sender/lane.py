@@ -39,10 +39,12 @@ class Lane:
         self.asked = 0
         self._tried = float("-inf")
         self._stopping = False
+        self._deadline = 0.0
         self._has_threads = _host_runs_threads()
 
     def close(self, timeout: float) -> None:
         """Write what waits, for at most ``timeout`` seconds, and end the session."""
+        self._deadline = time.monotonic() + timeout
         self._stopping = True
         self.queue.wake()
         thread = self._thread
@@ -91,7 +93,7 @@ class Lane:
             except Exception as error:  # noqa: BLE001 - whatever it is, the host must not notice
                 self._failed(error)
                 self._sleep(pause)
-                if self._stopping:
+                if self._stopping and time.monotonic() > self._deadline:
                     return
                 pause = min(pause * 2, self._settings.retry_most)
                 continue
@@ -106,8 +108,10 @@ class Lane:
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < until:
+        while time.monotonic() < until:
             time.sleep(min(0.1, seconds))
+            if self._stopping:
+                return
 
     def _failed(self, error: BaseException) -> None:
         told = tell(error)

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Callable
 
 from .lane import Lane
 from .observation import Observation
@@ -16,6 +17,7 @@ from .settings import Settings
 from .tasks import Tasks
 from .urlmap import UrlMap
 
+_FORK_PATIENCE = 2.0  # seconds
 _LOOK_EVERY = 8  # a dead writer need not be noticed at once, and looking costs a little
 
 
@@ -44,6 +46,7 @@ class Recorder:
         self._urls = UrlMap() if urls is None else urls
         self._lanes: dict[int, Lane] = {}
         self._inherited: list[dict[int, Lane]] = []
+        self._held: dict[int, Lane] = {}
         _follow(self)
 
     def offer(self, seen: Observation, essential: bool = False) -> bool:
@@ -100,10 +103,23 @@ class Recorder:
             lane = self._lanes.setdefault(pid, Lane(self.settings, self._urls))
         return lane
 
-    def _forked(self) -> None:
+    def _before_fork(self) -> None:
+        # Let the writer finish what it is at: a child born in the middle of it would find locks
+        # held by a thread that it does not have. Not for long, though: the host is forking.
+        lane = self._lanes.get(os.getpid())
+        if lane is not None and lane.writer.gate.acquire(timeout=_FORK_PATIENCE):
+            self._held[threading.get_ident()] = lane
+
+    def _after_fork_in_parent(self) -> None:
+        lane = self._held.pop(threading.get_ident(), None)
+        if lane is not None:
+            lane.writer.gate.release()
+
+    def _after_fork_in_child(self) -> None:
         # The parent's lanes are kept, unused: collecting them could close its connections.
         self._inherited.append(self._lanes)
         self._lanes = {}
+        self._held = {}
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
@@ -116,14 +132,21 @@ def _follow(recorder: Recorder) -> None:
     _recorders.add(recorder)
     with _hooked:
         if not _is_hooked:
-            os.register_at_fork(after_in_child=_in_child)
+            os.register_at_fork(
+                before=_each(Recorder._before_fork),
+                after_in_parent=_each(Recorder._after_fork_in_parent),
+                after_in_child=_each(Recorder._after_fork_in_child),
+            )
             atexit.register(_at_exit)
             _is_hooked = True
 
 
-def _in_child() -> None:
-    for recorder in list(_recorders):
-        recorder._forked()
+def _each(hook: Callable[[Recorder], None]) -> Callable[[], None]:
+    def call() -> None:
+        for recorder in list(_recorders):
+            hook(recorder)
+
+    return call
 
 
 def _at_exit() -> None:

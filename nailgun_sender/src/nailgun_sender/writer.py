@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import replace
 
@@ -35,6 +36,8 @@ class Writer:
     def __init__(
         self, queue: BoundedQueue[Observation], settings: Settings, urls: UrlMap, session: str
     ) -> None:
+        # held while in the database's code: a fork in there would give the child locks that nobody releases
+        self.gate = threading.Lock()
         self.tally: Tally | None = None
         self.bugs = 0
         self.trouble: str | None = None
@@ -62,21 +65,24 @@ class Writer:
 
     def turn(self) -> bool:
         """Do what is due once; False when there was nothing. Raises what the database does."""
-        rows, ledger = self._ready()
-        self._keep_house(ledger)
+        with self.gate:
+            rows, ledger = self._ready()
+            self._keep_house(ledger)
         if self._batch is None and not self._fill(rows):
             return False
-        self._commit(ledger, rows)
+        with self.gate:
+            self._commit(ledger, rows)
         return True
 
     def close(self) -> None:
         """End the session in good order, when all is written."""
         if self._ledger is not None:
-            if self.is_idle:
-                self._ledger.beat(closed=True)
-                if self.tally is not None:
-                    self.tally.remove()
-            self._ledger.store.close()
+            with self.gate:
+                if self.is_idle:
+                    self._ledger.beat(closed=True)
+                    if self.tally is not None:
+                        self.tally.remove()
+                self._ledger.store.close()
 
     def abandon(self) -> None:
         """Drop the connection after a failure, so that the next turn begins with a new one."""

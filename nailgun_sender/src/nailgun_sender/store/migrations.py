@@ -5,7 +5,9 @@ To add a step, append a function to ``STEPS``; never change one that was release
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Callable
 
 import sqlalchemy as sa
@@ -83,7 +85,8 @@ def _prefer_wal(engine: Engine) -> None:
     try:
         cursor = raw.cursor()
         if cursor.execute("select count(*) from sqlite_master").fetchone()[0] == 0:
-            cursor.execute("pragma journal_mode = wal")
+            with suppress(sqlite3.OperationalError):  # another process is at it: it will have set the mode
+                cursor.execute("pragma journal_mode = wal")
         cursor.close()
     finally:
         raw.close()
