@@ -85,6 +85,17 @@ def unreadable(reason: str) -> bytes:
 def _records(landing: Landing) -> Sequence[dict[str, msgspec.Raw] | msgspec.Raw]:
     document = _document(landing)
     try:
+        return _opened(landing, document)
+    except ExpansionError:
+        # A lone surrogate is read by no strict decoder: without it the neighbours can be read as they are.
+        mended = _ESCAPES.sub(_unescaped, document)
+        if mended == document:
+            raise
+        return _opened(landing, mended)
+
+
+def _opened(landing: Landing, document: bytes) -> Sequence[dict[str, msgspec.Raw] | msgspec.Raw]:
+    try:
         if document[:1] == b"[":
             return _list(document)
         members = _MEMBERS.decode(document)
