@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 # A key whose value is a secret whatever it looks like. Compared without case and punctuation.
@@ -117,6 +118,7 @@ _PLACES = (
 _PEM = re.compile(r"-----\s{0,8}BEGIN[\s\S]*?(?:-----\s{0,8}END[^-]{0,80}-----|\Z)", _I)
 
 
+@lru_cache(maxsize=4096)
 def clean_word(text: str) -> str:
     """Blot out what is a secret in any kind of value: credentials, addresses, URLs, keys."""
     return _blotted(text, _FORMED + _ANYWHERE)
@@ -133,12 +135,24 @@ def _blotted(text: str, rules: tuple[_Rule, ...]) -> str:
     if "-----" in lower:
         text = _PEM.sub("[key]", text)
     text = _LONG.sub("[long]", text)
+    hinted: dict[tuple[str, ...], bool] = {(): True}
     for rule in rules:
-        if not rule.hints or any(hint in lower for hint in rule.hints):
+        hints = rule.hints
+        if hints not in hinted:
+            hinted[hints] = _has_one(lower, hints)
+        if hinted[hints]:
             text = rule.pattern.sub(rule.instead, text)
     return text
 
 
+def _has_one(lower: str, hints: tuple[str, ...]) -> bool:
+    for hint in hints:  # noqa: SIM110 - a generator costs more than the search
+        if hint in lower:
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
 def is_secret_key(key: str) -> bool:
     """Whether the value under this key is a secret by its name alone."""
     lower = key.lower()
