@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 
 MARK = "@@dbt "
 
@@ -22,7 +23,7 @@ def main(common: list[str]) -> None:
     """Parse, then run what is asked until the input ends."""
     parsed = dbtRunner().invoke(["parse", *common])
     answer({"success": parsed.success, "error": str(parsed.exception or ""), "nodes": []})
-    runner = dbtRunner(manifest=parsed.result)
+    runner = dbtRunner(manifest=cast(Manifest, parsed.result))
     for line in sys.stdin:
         outcome = runner.invoke([*json.loads(line), *common])
         nodes = [

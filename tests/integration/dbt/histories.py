@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import random
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -25,16 +25,16 @@ class History:
     seed: int
     installations: int = 6
     loads: int = 0
-    keys: list[uuid.UUID] = field(default_factory=list)
+    keys: list[UUID] = field(default_factory=list)
     random: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.keys = [self.uuid() for _ in range(self.installations)]
+        self.keys = [self.fresh_key() for _ in range(self.installations)]
 
-    def uuid(self) -> uuid.UUID:
+    def fresh_key(self) -> UUID:
         """A seeded uuid."""
-        return uuid.UUID(int=self.random.getrandbits(128))
+        return UUID(int=self.random.getrandbits(128))
 
     def load(self, connection: psycopg.Connection[Any], *, is_new_only: bool = True) -> int:
         """One load: a week of what some installations sent, old news among it. Pins it as new."""
@@ -75,15 +75,15 @@ class History:
         return moment.strftime(self.random.choice(("%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S")))
 
     def put(
-        self, connection: psycopg.Connection[Any], kind: str, key: uuid.UUID, received: datetime, record: Any
+        self, connection: psycopg.Connection[Any], kind: str, key: UUID, received: datetime, record: Any
     ) -> None:
         """Land one record."""
         connection.execute(
             f"insert into raw.{kind} values (%s, 0, %s, %s, %s, 0, %s)",
-            (self.uuid(), self.loads, key, received, json.dumps(record)),
+            (self.fresh_key(), self.loads, key, received, json.dumps(record)),
         )
 
-    def contacts(self, connection: psycopg.Connection[Any], key: uuid.UUID, week: datetime) -> None:
+    def contacts(self, connection: psycopg.Connection[Any], key: UUID, week: datetime) -> None:
         """Heard from on some days of the week, with gaps, and rarely on one long past."""
         for back in (0, 1, 2, 4, 6, 20):
             if self.random.random() < 0.4:
@@ -93,11 +93,11 @@ class History:
                     (key, day.date(), day, self.loads),
                 )
 
-    def action(self, connection: psycopg.Connection[Any], key: uuid.UUID, week: datetime) -> None:
+    def action(self, connection: psycopg.Connection[Any], key: UUID, week: datetime) -> None:
         """An action; its id may be one that was landed before, with another content."""
         received = self.moment(week)
         is_task = self.random.random() < 0.5
-        body = {
+        body: dict[str, Any] = {
             "action_group": "cluster_changes",
             "action_name": self.random.choice(("deploy", "verify_networks", "provision")),
             "action_type": "nailgun_task" if is_task else "http_request",
@@ -118,7 +118,7 @@ class History:
             {"external_id": self.random.randint(1, 150), "body": body},
         )
 
-    def structure(self, connection: psycopg.Connection[Any], key: uuid.UUID, week: datetime) -> None:
+    def structure(self, connection: psycopg.Connection[Any], key: UUID, week: datetime) -> None:
         """A structure whose environments come, change and go."""
         clusters = [
             {
@@ -143,7 +143,7 @@ class History:
         }
         self.put(connection, "installation_structure", key, self.moment(week), record)
 
-    def workload(self, connection: psycopg.Connection[Any], key: uuid.UUID, week: datetime) -> None:
+    def workload(self, connection: psycopg.Connection[Any], key: UUID, week: datetime) -> None:
         """A version of a day's record: the id names the cluster, type and day; updates may arrive out of order."""
         received = self.moment(week)
         day = (received - timedelta(days=self.random.choice((0, 0, 0, 1, 9)))).date()
@@ -167,7 +167,7 @@ class History:
         }
         self.put(connection, "oswl_stats", key, received, record)
 
-    def erase(self, connection: psycopg.Connection[Any]) -> uuid.UUID:
+    def erase(self, connection: psycopg.Connection[Any]) -> UUID:
         """Forget an installation: every raw row of it goes, outside any load."""
         key = self.keys.pop(self.random.randrange(len(self.keys)))
         for kind in ("action_logs", "installation_structure", "oswl_stats", "contact"):

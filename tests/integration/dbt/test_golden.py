@@ -13,7 +13,7 @@ import pytest
 from tests.integration.dbt import golden
 from tests.integration.dbt.warehouse import Warehouse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Python 2 representations of lists, which the original wrote and nobody can read back.
 PYTHON_2_CELLS = {"attributes.repos", "attributes.volumes_block_device"}

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.dbt.histories import History
 from tests.integration.dbt.warehouse import Warehouse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NOW = "2026-06-01 00:00:00"
 # Where the order of rows within a number does not matter, the number itself may differ: none so far.

@@ -75,6 +75,7 @@ MUTANTS = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_rules_hold(golden_warehouse: Warehouse) -> None:
     """Every unit test of the models passes."""
     outcome = golden_warehouse.dbt("test", "--select", "test_type:unit")
