@@ -137,6 +137,7 @@ def hosting(
         environment["LD_PRELOAD"] = preload
     if database_url is not None:
         environment |= {"HOST_RECORDS": "1", "FUEL_STAT_SENDER_DATABASE_URL": database_url}
+        environment["FUEL_STAT_SENDER_TALLY_FOLDER"] = str(folder)
         environment |= {f"FUEL_STAT_SENDER_{name.upper()}": value for name, value in settings.items()}
     log = folder / f"{server}-{port}.log"
     with log.open("wb") as out:
