@@ -22,8 +22,10 @@ def ensure_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
             verb = sql.SQL("alter role" if role in existing else "create role")
             statement = sql.SQL("{} {} with login nosuperuser nocreatedb nocreaterole {} password {}")
             attributes = sql.SQL(_ATTRIBUTES.get(role, "noreplication"))
+            # A verifier instead of the password: a failed statement is written to the server's log.
+            verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
             connection.execute(
-                statement.format(verb, sql.Identifier(role), attributes, sql.Literal(password))
+                statement.format(verb, sql.Identifier(role), attributes, sql.Literal(verifier.decode()))
             )
         if "fuel_admin" in passwords:
             # The operator's role looks at every session, to say which one holds the extraction window.
