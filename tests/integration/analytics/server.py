@@ -22,6 +22,11 @@ from fuel_stat.settings import from_env
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+def fetch(url: str, **more: object) -> httpx.Response:
+    """GET with the patience that a busy machine needs."""
+    return httpx.get(url, timeout=90, **more)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
 class Server:
     """A running analytics API."""
@@ -33,7 +38,7 @@ class Server:
 
     def get(self, path: str, **more: object) -> httpx.Response:
         """GET below /api/v1."""
-        return httpx.get(f"{self.url}/api/v1/{path}", timeout=60, **more)  # type: ignore[arg-type]
+        return fetch(f"{self.url}/api/v1/{path}", **more)
 
     def worker_pids(self) -> list[int]:
         """The gunicorn workers that live now."""
@@ -95,7 +100,7 @@ def running(environ: dict[str, str], folder: Path) -> Iterator[Server]:
 
 
 def _wait_up(server: Server) -> None:
-    for _ in range(300):
+    for _ in range(900):
         assert server.process.poll() is None, server.log.read_text()
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{server.url}/healthz").status_code == 200:

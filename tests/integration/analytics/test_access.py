@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import AnalyticDb
-from tests.integration.analytics.server import Server, environment, in_process, running
+from tests.integration.analytics.server import Server, environment, fetch, in_process, running
 
 TOKEN = "correct horse battery staple"
 
@@ -54,21 +54,20 @@ def signed_in(guarded: Server) -> Iterator[httpx.Client]:
 )
 def test_reading_needs_the_token_where_one_is_configured(guarded: Server, path: str) -> None:
     """Without it, every door but health and the sign-in is shut."""
-    refused = httpx.get(guarded.url + path)
+    refused = fetch(guarded.url + path)
     assert (refused.status_code, refused.json()["code"]) == (401, "sign_in_required")
     assert refused.headers["www-authenticate"].startswith("Bearer")
-    wrong = httpx.get(guarded.url + path, headers={"Authorization": "Bearer wrong"})
+    wrong = fetch(guarded.url + path, headers={"Authorization": "Bearer wrong"})
     assert wrong.status_code == 401
     assert (
-        httpx.get(guarded.url + path, headers={"Cookie": "fuel_stat_session=99999999999.00"}).status_code
-        == 401
+        fetch(guarded.url + path, headers={"Cookie": "fuel_stat_session=99999999999.00"}).status_code == 401
     )
 
 
 def test_health_needs_no_token(guarded: Server) -> None:
     """What watches the service needs no secret."""
     for path in ("/healthz", "/readyz", "/version", "/metrics", "/api/v1/openapi.json"):
-        assert httpx.get(guarded.url + path).status_code == 200
+        assert fetch(guarded.url + path).status_code == 200
 
 
 def test_bearer_token_opens(signed_in: httpx.Client) -> None:
@@ -94,17 +93,18 @@ def test_page_exchanges_the_token_for_a_cookie_that_scripts_cannot_read(guarded:
         assert client.get("/api/v1/json/summary").status_code == 401
 
 
-def test_session_ends_after_its_time(sample_db: AnalyticDb, pepper: bytes, folder: Path) -> None:
-    """A cookie that was valid once is refused after its hours."""
-    more = {"FUEL_STAT_ANALYTICS_TOKEN": TOKEN, "FUEL_STAT_ANALYTICS_SESSION_HOURS": "0.0006"}
+def test_session_ends_after_its_time(
+    sample_db: AnalyticDb, pepper: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cookie is good for its hours and not for longer."""
+    more = {"FUEL_STAT_ANALYTICS_TOKEN": TOKEN, "FUEL_STAT_ANALYTICS_SESSION_HOURS": "2"}
     with in_process(environment(sample_db.dsn("fuel_analytics"), "", pepper, folder, **more)) as server:
-        cookie = server.client.post("/api/v1/session", json={"token": TOKEN}).headers["set-cookie"]
-        sent = {"Cookie": cookie.split(";")[0]}
-        server.client.cookies.clear()
-        assert server.get("json/summary", headers=sent).status_code == 200
-        time.sleep(3.1)
-        server.client.cookies.clear()
-        assert server.get("json/summary", headers=sent).status_code == 401
+        assert server.client.post("/api/v1/session", json={"token": TOKEN}).status_code == 204
+        signed_in_at = time.time()
+        monkeypatch.setattr("analytics_api.session_resource.time.time", lambda: signed_in_at + 7100)
+        assert server.get("json/summary").status_code == 200
+        monkeypatch.setattr("analytics_api.session_resource.time.time", lambda: signed_in_at + 7300)
+        assert server.get("json/summary").status_code == 401
 
 
 def test_documentation_is_served_from_its_folder(signed_in: httpx.Client) -> None:
@@ -149,10 +149,10 @@ def test_nothing_outside_the_folder_can_be_reached(guarded: Server, path: str) -
 
 def test_page_that_is_not_built_says_how_to_build_it(guarded: Server) -> None:
     """A short page names the command; everything else below it is 404 as JSON."""
-    page = httpx.get(guarded.url + "/")
+    page = fetch(guarded.url + "/")
     assert page.status_code == 200
     assert "make ui" in page.text
-    missing = httpx.get(guarded.url + "/assets/none.js")
+    missing = fetch(guarded.url + "/assets/none.js")
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown_page")
 
 
@@ -169,5 +169,5 @@ def counted(server: Server) -> float:
     label = (
         'fuel_stat_analytics_request_seconds_count{method="GET",route="/api/v1/json/summary",status="200"}'
     )
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    lines = fetch(f"{server.url}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(label))

@@ -15,7 +15,7 @@ import pytest
 from fuel_stat.identity import installation_key
 from tests.conftest import AnalyticDb
 from tests.integration.analytics import sample
-from tests.integration.analytics.server import Server, environment, running
+from tests.integration.analytics.server import Server, environment, fetch, running
 
 PERIOD = {"from_date": "2026-03-01", "to_date": "2026-03-31"}
 
@@ -127,21 +127,21 @@ def test_large_exports_take_bounded_memory_and_slots(
     )
     with running(environ, folder) as server:
         url = f"{server.url}/api/v1/csv/vm?from_date=2026-03-01&to_date=2026-03-31"
-        assert httpx.get(f"{url}&warm=1".replace("2026-03-31", "2026-03-01"), timeout=60).status_code == 200
+        assert fetch(f"{url}&warm=1".replace("2026-03-31", "2026-03-01")).status_code == 200
         [worker] = server.worker_pids()
         before = resident(worker)
         size, peak = 0, 0
-        with httpx.stream("GET", url, timeout=60) as answer:
+        with httpx.stream("GET", url, timeout=120) as answer:
             for chunk in answer.iter_bytes(1 << 20):
                 size += len(chunk)
                 if size < 2 << 20:
-                    busy = httpx.get(url, timeout=60)
+                    busy = fetch(url)
                     assert (busy.status_code, busy.json()["code"]) == (503, "exports_busy")
                     assert "retry-after" in busy.headers
                 peak = max(peak, resident(worker))
         assert size > 8 << 20
         assert peak - before < 24 << 20
-        assert httpx.get(f"{url}&again=1", timeout=60).status_code == 200
+        assert fetch(f"{url}&again=1").status_code == 200
 
 
 def resident(pid: int) -> int:
@@ -159,10 +159,10 @@ def test_reader_that_leaves_frees_its_slot(
     )
     with running(environ, folder) as server:
         url = f"{server.url}/api/v1/csv/vm?from_date=2026-03-01&to_date=2026-03-31"
-        with httpx.stream("GET", url, timeout=60) as answer:
+        with httpx.stream("GET", url, timeout=120) as answer:
             next(answer.iter_bytes(1 << 16))
         for _ in range(100):
-            if httpx.get(f"{server.url}/api/v1/csv/tenant", timeout=60).status_code == 200:
+            if fetch(f"{server.url}/api/v1/csv/tenant").status_code == 200:
                 break
             time.sleep(0.1)
         else:

@@ -19,6 +19,7 @@ from tests.integration.analytics.server import (
     Local,
     Server,
     environment,
+    fetch,
     in_process,
     running,
     running_worker,
@@ -41,7 +42,7 @@ def queue_dsn(analytic_cluster: Cluster, request: pytest.FixtureRequest) -> Iter
 
 def order(server: Server, **body: Any) -> httpx.Response:
     """Order a report."""
-    return httpx.post(f"{server.url}/api/v1/reports", json=body, timeout=30)
+    return httpx.post(f"{server.url}/api/v1/reports", json=body, timeout=90)
 
 
 def local_order(server: Local, **body: Any) -> httpx.Response:
@@ -49,11 +50,11 @@ def local_order(server: Local, **body: Any) -> httpx.Response:
     return server.client.post("/api/v1/reports", json=body)
 
 
-def wait(server: Server, url: str, *states: str, seconds: float = 40) -> dict[str, Any]:
+def wait(server: Server, url: str, *states: str, seconds: float = 120) -> dict[str, Any]:
     """Follow a task until it is in one of these states."""
     deadline = time.monotonic() + seconds
     while True:
-        found: dict[str, Any] = httpx.get(server.url + url, timeout=30).json()
+        found: dict[str, Any] = fetch(server.url + url).json()
         if found["state"] in states:
             return found
         assert time.monotonic() < deadline, found
@@ -70,13 +71,13 @@ def test_report_is_ordered_made_and_fetched(
         assert ordered.status_code == 202
         task = ordered.json()
         assert ordered.headers["location"] == task["status_url"]
-        early = httpx.get(f"{server.url}{task['status_url']}/file")
+        early = fetch(f"{server.url}{task['status_url']}/file")
         assert (early.status_code, early.json()["code"]) == (409, "report_not_ready")
         with running_worker(environ, folder):
             done = wait(server, task["status_url"], "done")
             archive = order(server, report="all", **PERIOD).json()
             assert wait(server, archive["status_url"], "done")["bytes"] > 0
-            file = httpx.get(server.url + done["file_url"])
+            file = fetch(server.url + done["file_url"])
             assert file.content == server.get("csv/vm", params=PERIOD).content
             assert done["sha256"] == hashlib.sha256(file.content).hexdigest()
             assert done["publication_id"] == 1
@@ -87,7 +88,7 @@ def test_report_is_ordered_made_and_fetched(
                     "update report set finished_at = finished_at - interval '8 days' where name = 'vm'"
                 )
             wait(server, task["status_url"], "expired")
-        gone = httpx.get(f"{server.url}{task['status_url']}/file")
+        gone = fetch(f"{server.url}{task['status_url']}/file")
         assert (gone.status_code, gone.json()["code"]) == (410, "report_expired")
         assert len(list((folder / "reports").iterdir())) == 1
 
@@ -146,8 +147,8 @@ def test_report_that_cannot_be_made_says_why(
         environ = environment(own_sample_db.dsn("fuel_analytics"), queue_dsn, pepper, folder, **QUICK)
         with running(environ, folder) as server, running_worker(environ, folder):
             task = order(server, report="vm", **PERIOD).json()
-            deadline = time.monotonic() + 30
-            while (found := httpx.get(server.url + task["status_url"]).json())["error_code"] is None:
+            deadline = time.monotonic() + 120
+            while (found := fetch(server.url + task["status_url"]).json())["error_code"] is None:
                 assert time.monotonic() < deadline, found
                 time.sleep(0.1)
             assert found["error_code"] == "nothing_published"
