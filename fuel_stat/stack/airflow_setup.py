@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import psycopg
+
 from fuel_stat.errors import FuelStatError
 from fuel_stat.stack.environment import Wiring
 from fuel_stat.state import write_atomically
@@ -30,7 +32,7 @@ def prepare(wiring: Wiring, state: dict[str, Any]) -> None:
     passwords = json.dumps({USER: wiring.secrets["AIRFLOW_ADMIN_PASSWORD"]}) + "\n"
     write_atomically(wiring.layout.airflow / "passwords.json", passwords, mode=0o600)
     version = importlib.metadata.version("apache-airflow-core")
-    if state.get("airflow_schema") == version:
+    if state.get("airflow_schema") == version and _has_schema(wiring):
         return
     log = wiring.layout.logs / "airflow-migration.log"
     with log.open("ab") as output:
@@ -47,3 +49,10 @@ def prepare(wiring: Wiring, state: dict[str, Any]) -> None:
         sentence = f"`airflow db migrate` ended with {done.returncode}: see {log}."
         raise AirflowSetupError("airflow_migration_failed", sentence)
     state["airflow_schema"] = version
+
+
+def _has_schema(wiring: Wiring) -> bool:
+    """Whether the metadata has tables: the server may have been made anew since."""
+    with psycopg.connect(wiring.dsn("airflow"), connect_timeout=10) as connection:
+        row = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
+    return bool(row and row[0])

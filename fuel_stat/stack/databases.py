@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -170,6 +171,7 @@ def start(these: Servers, say: Callable[[str], None]) -> None:
         analytic = pool.submit(_start_one, these.analytic, ANALYTIC_SETTINGS)
         _make_archive(these)
         _start_one(these.primary, _primary_settings(these))
+        _wait_writable(these.primary)
         ensure_roles(these.primary.dsn("postgres"), these.primary.passwords)
         _make_once(these.standby, lambda: make_standby(these.primary, these.standby))
         _start_one(these.standby, COLLECTOR_SETTINGS)
@@ -190,6 +192,21 @@ def _primary_settings(these: Servers) -> dict[str, str | int]:
             f'test ! -f "{archive}/%f" && cp "%p" "{archive}/.%f" && mv "{archive}/.%f" "{archive}/%f"'
         ),
     }
+
+
+def _wait_writable(primary: Cluster, timeout: float = 300.0) -> None:
+    """A restored primary answers readers while it still replays its archive: wait until it takes writes.
+
+    Raises:
+        OperatorError: ``primary_in_recovery``.
+    """
+    with psycopg.connect(primary.dsn("postgres"), autocommit=True) as connection:
+        deadline = time.monotonic() + timeout
+        while connection.execute("select pg_is_in_recovery()").fetchone() != (False,):
+            if time.monotonic() > deadline:
+                sentence = f"The primary still recovers after {timeout:.0f} s: see `fuel-stat logs primary`."
+                raise OperatorError("primary_in_recovery", sentence)
+            time.sleep(0.2)
 
 
 def _start_one(cluster: Cluster, settings: Mapping[str, str | int]) -> None:
@@ -260,6 +277,8 @@ def adopt_password(these: Servers) -> None:
     """
     stop(these)
     for cluster in (these.primary, these.analytic):
+        if not cluster.exists():
+            continue  # it is made with that password
         statement = f"alter role postgres password '{cluster.superuser_password}'\n"
         command = [cluster.binaries.program("postgres"), "--single", "-D", str(cluster.data), "postgres"]
         done = run_as(command, cluster.user, cwd=cluster.data.parent, input=statement)
@@ -282,6 +301,15 @@ def rebuild(these: Servers) -> None:
     rebuild_standby(these.primary, these.standby)
     these.standby.data.with_suffix(".made").touch()
     _start_one(these.standby, COLLECTOR_SETTINGS)
+
+
+def standby_streams(standby: Cluster) -> bool:
+    """Whether the standby receives from the primary; one that only answers falls behind for ever."""
+    with psycopg.connect(standby.dsn("postgres"), connect_timeout=5) as connection:
+        row = connection.execute(
+            "select count(*) from pg_stat_wal_receiver where status = 'streaming'"
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def standby_slot_lost(primary: Cluster) -> bool:

@@ -78,8 +78,14 @@ def _databases(stack: Stack) -> dict[str, dict[str, Any]]:
     lost = _or_none(lambda: databases.standby_slot_lost(servers.primary))
     standby: dict[str, Any] = _database(servers.standby, dsn("collector_standby", password=False))
     standby["replay_lag_seconds"] = lag
+    streams = _or_none(lambda: databases.standby_streams(servers.standby))
     if lost:
         standby |= {"healthy": False, "advice": "its WAL is gone: run `fuel-stat standby rebuild`"}
+    elif standby["healthy"] and not streams and servers.primary.is_running():
+        standby |= {
+            "healthy": False,
+            "advice": "it does not stream: wait, or run `fuel-stat standby rebuild`",
+        }
     return {
         "collector_primary": _database(servers.primary, dsn("collector_primary", password=False)),
         "collector_standby": standby,
