@@ -1,0 +1,144 @@
+"""An engineer at the Airflow page, and the DAGs end to end on a real stack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from tests.system.conftest import Stack
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+PATIENCE_MS = 60_000
+pytestmark = [pytest.mark.slow, pytest.mark.airflow]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page in a headless Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip("no Chromium: set CHROMIUM, or run scripts/browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+        opened.set_default_timeout(PATIENCE_MS)
+        yield opened
+        browser.close()
+
+
+def sign_in(page: Page, stack: Stack) -> None:
+    """Through the form that the stack's own address leads to."""
+    user, password = stack.airflow_login
+    page.goto(f"{stack.airflow_url}/")
+    page.locator("input[name=username]").fill(user)
+    page.locator("input[name=password]").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "login" not in url)
+
+
+def manual_runs(stack: Stack, chunk: int) -> list[dict[str, Any]]:
+    """Runs of extract_load that were triggered with this chunk size."""
+    runs = stack.airflow("GET", "dags/extract_load/dagRuns", params={"limit": 20, "order_by": "-run_after"})
+    return [run for run in runs["dag_runs"] if (run.get("conf") or {}).get("chunk_landings") == chunk]
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(600)
+def test_an_engineer_triggers_the_extraction_with_a_parameter_and_sees_it_succeed(
+    stack: Stack, page: Page
+) -> None:
+    """Log in, open the DAG, read what to do when it fails, fill the form, trigger, and watch the run turn green."""
+    chunk = 1000 + int(time.time()) % 9000
+    assert stack.cli("fleet", "run", "--nodes", "2", "--seed", str(chunk)).returncode == 0
+    stack.airflow("PATCH", "dags/extract_load", json={"is_paused": False})
+    sign_in(page, stack)
+    page.goto(f"{stack.airflow_url}/dags/extract_load")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Landed requests a transaction")).to_be_visible()
+    field = dialog.locator("input[name=element_chunk_landings]")
+    field.fill(str(chunk))
+    field.press("Tab")
+    dialog.get_by_role("button", name="Trigger", exact=True).click()
+    stack.wait_until(lambda: bool(manual_runs(stack, chunk)), "the run that the page triggered", 60)
+    stack.wait_until(
+        lambda: manual_runs(stack, chunk)[0]["state"] in ("success", "failed"), "the end of the run", 240
+    )
+    (run,) = manual_runs(stack, chunk)
+    assert run["state"] == "success"
+    page.goto(f"{stack.airflow_url}/dags/extract_load/runs/{run['dag_run_id']}")
+    expect(page.get_by_text("Success", exact=True).filter(visible=True).first).to_be_visible()
+
+
+@pytest.mark.timeout(600)
+def test_partitions_and_backups_run_through_airflow(stack: Stack) -> None:
+    """The two DAGs that look after the collector: the copy boots and agrees, the runway is long enough."""
+    for arguments in (("maintain_partitions",), ("backup_collector", "--conf", '{"drill": true}')):
+        done = stack.cli("pipeline", "run", "--wait", "--dag", *arguments, timeout=280)
+        assert done.returncode == 0, done.stderr
+    ((state, passed),) = stack.rows(
+        "analytic", "select state, drill_passed from ops.backup order by started_at desc limit 1"
+    )
+    assert (state, passed) == ("verified", True)
+    assert stack.status["partitions"]["runway_days"] > 60
+    assert stack.status["backup"]["last"]
+    assert "verified" in stack.cli("backups", "list").stdout
+
+
+@pytest.mark.evidence
+@pytest.mark.timeout(1800)
+def test_a_failed_audit_is_visible_and_keeps_the_published_numbers(stack: Stack) -> None:
+    """A row that breaks a blocking expectation: the build fails in Airflow with the reason, readers keep their version,
+    and the run after the mending publishes again."""
+    assert stack.cli("fleet", "run", "--nodes", "6", "--seed", "77").returncode == 0
+    stack.run_pipeline(timeout=900)
+    ((before,),) = stack.rows("analytic", "select publication_id from ops.published")
+    stack.rows(
+        "analytic",
+        "insert into raw.action_logs select gen_random_uuid(), 0, load_id, installation_key, received_at, 7, record"
+        " from raw.action_logs limit 1 returning landing_id",
+    )
+    failed = stack.cli(
+        "pipeline", "run", "--wait", "--dag", "build_marts", "--conf", '{"force": true}', timeout=900
+    )
+    assert failed.returncode == 1
+    ((published, last, reason),) = stack.rows(
+        "analytic", "select publication_id, last_state, last_error from ops.publication_status"
+    )
+    assert (published, last) == (before, "failed")
+    assert reason
+    stack.rows("analytic", "delete from raw.action_logs where tier = 7 returning landing_id")
+    done = stack.cli(
+        "pipeline", "run", "--wait", "--dag", "build_marts", "--conf", '{"force": true}', timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    ((after,),) = stack.rows("analytic", "select publication_id from ops.published")
+    assert after > before
+
+
+@pytest.mark.evidence
+@pytest.mark.timeout(1800)
+def test_a_backfill_repairs_raw_and_publishes(stack: Stack) -> None:
+    """A row that was deleted from raw comes back with a reload of its day, and the counts agree again."""
+    assert stack.cli("fleet", "run", "--nodes", "6", "--seed", "78").returncode == 0
+    stack.run_pipeline(timeout=900)
+    ((day,),) = stack.rows(
+        "analytic", "select (max(received_at) at time zone 'UTC')::date::text from raw.action_logs"
+    )
+    stack.rows(
+        "analytic",
+        "delete from raw.action_logs where ctid in (select max(ctid) from raw.action_logs) returning 1",
+    )
+    assert stack.cli("reconcile").returncode == 1
+    conf = f'{{"first_day": "{day}", "last_day": "{day}"}}'
+    done = stack.cli("pipeline", "run", "--wait", "--dag", "backfill", "--conf", conf, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert stack.cli("reconcile").returncode == 0
