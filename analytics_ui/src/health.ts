@@ -16,13 +16,18 @@ function sentence(status: Status): string {
   return parts.join(" · ");
 }
 
+/** The text, ended as a sentence. */
+function ended(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 function trouble(status: Status): [string, string] | null {
   const kept = "The numbers published before stay up.";
   if (status.status === "audit_failed") {
-    return ["The last audit failed.", `${status.audit.reason ?? "The reason is in Data quality."} ${kept}`];
+    return ["The last audit failed.", `${ended(status.audit.reason ?? "The reason is in Data quality.")} ${kept}`];
   }
   if (status.status === "run_failed") {
-    return ["The last run failed.", `${status.pipeline.last_run?.error ?? "Its log says why."} ${kept}`];
+    return ["The last run failed.", `${ended(status.pipeline.last_run?.error ?? "Its log says why.")} ${kept}`];
   }
   if (status.status === "empty") {
     return ["Nothing is published yet.", "The numbers appear after the first run of the pipeline has passed its audit."];
