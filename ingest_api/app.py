@@ -13,7 +13,7 @@ from ingest_api import answers
 from ingest_api.access_log import AccessLog
 from ingest_api.authentication import Authentication
 from ingest_api.document import Reader
-from ingest_api.errors import IngestError, StoreUnavailableError
+from ingest_api.errors import IngestError, QuotaExceededError, StoreUnavailableError
 from ingest_api.health_resource import HealthResource, MetricsResource, ReadyResource, VersionResource
 from ingest_api.identity.authenticator import SignedAuthentication
 from ingest_api.identity.directory import Directory
@@ -21,6 +21,7 @@ from ingest_api.identity.resource import EnrolResource
 from ingest_api.intake import Intake
 from ingest_api.kind_resource import KindResource
 from ingest_api.kinds import SHIPPED, Kind, load_kinds
+from ingest_api.limits import Limits, Quota
 from ingest_api.metrics import DECLARATIONS
 from ingest_api.ping_resource import PingResource
 from ingest_api.redaction import Redactor
@@ -44,6 +45,7 @@ class Parts:
     metrics: Registry
     authentication: Authentication
     signed: SignedAuthentication
+    limits: Limits
 
 
 def make_parts(settings: Settings, authentication: Authentication | None = None) -> Parts:
@@ -59,7 +61,14 @@ def make_parts(settings: Settings, authentication: Authentication | None = None)
     redactor = Redactor(scanner, keep_contact=settings.keep_contact)
     intake = Intake(kinds, Reader(scanner, settings.max_records), redactor, store)
     signed = SignedAuthentication(store, Directory(settings.key_cache_seconds))
-    return Parts(settings, kinds, store, intake, Registry(DECLARATIONS), authentication or signed, signed)
+    limits = Limits(
+        Quota("node_quota", settings.node_per_hour, settings.node_per_hour),
+        Quota("prefix_quota", settings.prefix_per_hour, settings.prefix_per_hour),
+        Quota("new_nodes_quota", settings.new_nodes_per_hour, settings.new_nodes_per_hour),
+        store.is_known,
+    )
+    metrics = Registry(DECLARATIONS)
+    return Parts(settings, kinds, store, intake, metrics, authentication or signed, signed, limits)
 
 
 def create_app(settings: Settings, authentication: Authentication | None = None) -> falcon.App[Any, Any]:
@@ -75,7 +84,9 @@ def create_app(settings: Settings, authentication: Authentication | None = None)
 def _add_routes(app: falcon.App[Any, Any], parts: Parts) -> None:
     app.add_route(f"{BASE}/ping", PingResource())
     for kind in parts.kinds.values():
-        resource = KindResource(kind, parts.intake, parts.authentication, parts.settings, parts.metrics)
+        resource = KindResource(
+            kind, parts.intake, parts.authentication, parts.settings, parts.metrics, parts.limits
+        )
         app.add_route(f"{BASE}/{kind.name}", resource)
     app.add_route(f"{BASE}/schemas", SchemaIndexResource(parts.kinds))
     app.add_route(f"{BASE}/schemas/{{kind}}/{{file}}", SchemaResource(parts.kinds))
@@ -91,6 +102,8 @@ def _add_error_handlers(app: falcon.App[Any, Any], parts: Parts) -> None:
         req.context.error_code = error.code
         if isinstance(error, StoreUnavailableError):
             parts.metrics["ingest_store_failures_total"].labels(error.code).inc()
+        if isinstance(error, QuotaExceededError):
+            parts.metrics["ingest_limited_total"].labels(error.code).inc()
         answers.send_error(resp, error.status, error.code, error.sentence)
         if error.retry_after is not None:
             resp.set_header("Retry-After", str(error.retry_after))

@@ -8,8 +8,9 @@ import zlib
 import falcon
 
 from ingest_api.errors import BodyTooLargeError, IngestError, SlowClientError, UnsupportedEncodingError
+from ingest_api.watchdog import Watchdog
 
-_CHUNK = 65_536
+_watchdog = Watchdog()
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -26,25 +27,20 @@ def read_body(req: falcon.Request, limit: int, seconds: float) -> bytes:
         raise BodyTooLargeError("body_too_large", f"A body may have at most {limit} bytes.")
     stream = req.env["wsgi.input"]
     deadline = time.monotonic() + seconds
-    pieces: list[bytes] = []
-    size = 0
     wanted = length if length is not None else limit + 1
-    while size < wanted:
-        try:
-            piece = stream.read(min(_CHUNK, wanted - size))
-        except (TimeoutError, OSError):
-            raise SlowClientError("slow_body", "The body did not arrive in time.") from None
-        if not piece:
-            break
-        pieces.append(piece)
-        size += len(piece)
-        if size < wanted and time.monotonic() > deadline:
-            raise SlowClientError("slow_body", f"The body must arrive within {seconds:g} seconds.")
+    try:
+        with _watchdog.guard(req.env.get("gunicorn.socket"), seconds):
+            body = bytes(stream.read(wanted))
+    except OSError:
+        body = b""
+    size = len(body)
+    if (length is None or size < length) and time.monotonic() > deadline:
+        raise SlowClientError("slow_body", f"The body must arrive within {seconds:g} seconds.")
     if size > limit:
         raise BodyTooLargeError("body_too_large", f"A body may have at most {limit} bytes.")
     if length is not None and size < length:
         raise IngestError("cut_short", "The body is shorter than its Content-Length.")
-    return b"".join(pieces)
+    return body
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:

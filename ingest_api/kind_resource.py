@@ -16,6 +16,7 @@ from ingest_api.authentication import Authentication, RequestFacts, url_as_sent
 from ingest_api.bodies import inflate, read_body
 from ingest_api.intake import Answer, Intake, Verdict
 from ingest_api.kinds import Kind
+from ingest_api.limits import Limits, client_prefix, parse_networks
 from ingest_api.settings import Settings
 
 log = get(__name__)
@@ -31,23 +32,28 @@ class KindResource:
         authentication: Authentication,
         settings: Settings,
         metrics: Registry,
+        limits: Limits,
     ) -> None:
         self._kind = kind
         self._intake = intake
         self._authentication = authentication
         self._settings = settings
         self._metrics = metrics
+        self._limits = limits
+        self._proxies = parse_networks(settings.proxies)
         self._check = answers.ResponseCheck(kind)
         self.label = kind.name
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Take the records of a request. When the answer says success, they are committed."""
         started = time.perf_counter()
+        prefix = client_prefix(req.remote_addr, req.get_header("X-Forwarded-For"), self._proxies)
+        self._limits.take_request(prefix)
         raw = read_body(req, self._settings.max_body_bytes, self._settings.body_seconds)
         encoding = req.get_header("Content-Encoding")
         body = inflate(raw, encoding, self._settings.max_body_bytes) if encoding else raw
         answer = self._intake.receive(
-            self._kind, body, req.get_header("master-node-uid"), self._judge(req, raw)
+            self._kind, body, req.get_header("master-node-uid"), self._judge(req, raw, prefix)
         )
         self._count(answer, len(body))
         shown = self._shown(answer, time.perf_counter() - started)
@@ -58,8 +64,9 @@ class KindResource:
         resp.data = answers.dumps(shown)
         req.context.counts = answer.counts
 
-    def _judge(self, req: falcon.Request, raw: bytes) -> Any:
+    def _judge(self, req: falcon.Request, raw: bytes, prefix: str) -> Any:
         def judge(uids: Sequence[str]) -> Mapping[str, Verdict]:
+            self._limits.take_nodes(prefix, uids)
             facts = RequestFacts(
                 req.method, url_as_sent(req.env), req.headers, raw, ordered=self._kind.ledger == "latest"
             )

@@ -57,6 +57,21 @@ class Settings:
         "",
         "Addresses or networks of proxies, by comma: only these are believed about X-Forwarded-For.",
     )
+    node_per_hour: int = option(
+        "FUEL_STAT_INGEST_NODE_PER_HOUR",
+        5000,
+        "Requests of one node in an hour that each worker takes, at once or spread; more is 429. 0: no limit.",
+    )
+    prefix_per_hour: int = option(
+        "FUEL_STAT_INGEST_PREFIX_PER_HOUR",
+        100_000,
+        "The same for all requests from one network (IPv4 /24, IPv6 /48). 0: no limit.",
+    )
+    new_nodes_per_hour: int = option(
+        "FUEL_STAT_INGEST_NEW_NODES_PER_HOUR",
+        10_000,
+        "Nodes never seen before that each worker takes from one network in an hour. 0: no limit.",
+    )
     key_cache_seconds: float = option(
         "FUEL_STAT_INGEST_KEY_CACHE_SECONDS",
         2.0,

@@ -77,6 +77,14 @@ class Store:
         parameters = {"node": node_id(uid), "uid": uid, "kind": kind.name, "digest": digest, "tier": tier}
         return bool(self._run(lambda connection: _rows(connection, statements.UNCHANGED, parameters)))
 
+    def is_known(self, uid: str) -> bool:
+        """Whether a node of this uid has ever reported."""
+        statement = "select 1 from collector.node where node = %s"
+        return (
+            self._run(lambda connection: connection.execute(statement, (node_id(uid),)).fetchone())
+            is not None
+        )
+
     def can_commit(self) -> int:
         """Commit a small write; returns the partition runway in days.
 

@@ -66,6 +66,8 @@ def running_server(
         "FUEL_STAT_INGEST_WORKERS": str(workers),
         "FUEL_STAT_INGEST_VALIDATE_RESPONSES": "1",
         "FUEL_STAT_INGEST_DISK_PATH": str(folder),
+        "FUEL_STAT_INGEST_NODE_PER_HOUR": "0",
+        "FUEL_STAT_INGEST_PREFIX_PER_HOUR": "0",
         **(environ or {}),
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "ingest_api/gunicorn_conf.py"]

@@ -1,0 +1,137 @@
+"""Quotas: approximate token buckets in each worker, so that no one floods the collector. What is limited is 429.
+
+A legacy node that is limited loses nothing: it sends again. The numbers are a worker's own; with two workers a client
+may get up to twice as much.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ingest_api.errors import QuotaExceededError
+
+_MOST_BUCKETS = 50_000
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Quota:
+    """So many at once, and so many an hour in the long run; ``an_hour`` 0 means no limit."""
+
+    name: str
+    at_once: int
+    an_hour: int
+
+
+class Buckets:
+    """One token bucket a key; keys that were not used for longest are forgotten first."""
+
+    def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
+        self.quota = quota
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> None:
+        """Take one token.
+
+        Raises:
+            QuotaExceededError: there is none; says when there will be one.
+        """
+        if not self.quota.an_hour:
+            return
+        now, refill = self._clock(), self.quota.an_hour / 3600
+        with self._lock:
+            level, since = self._levels.pop(key, (float(self.quota.at_once), now))
+            level = min(float(self.quota.at_once), level + (now - since) * refill)
+            enough = level >= 1
+            self._levels[key] = (level - enough, now)
+            if len(self._levels) > _MOST_BUCKETS:
+                self._levels.popitem(last=False)
+        if not enough:
+            wait = max(1, math.ceil((1 - level) / refill))
+            raise QuotaExceededError(
+                self.quota.name, f"Too much was sent; send again after {wait} seconds.", wait
+            )
+
+
+class Limits:
+    """The quotas of one worker.
+
+    Args:
+        node: requests of one uid.
+        prefix: requests from one network (IPv4 /24, IPv6 /48).
+        new_nodes: uids never seen before, from one network.
+        is_known: whether the database knows a uid; asked once a uid and worker.
+    """
+
+    def __init__(self, node: Quota, prefix: Quota, new_nodes: Quota, is_known: Callable[[str], bool]) -> None:
+        self._nodes, self._prefixes, self._new = Buckets(node), Buckets(prefix), Buckets(new_nodes)
+        self._is_known = is_known
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def take_request(self, prefix: str) -> None:
+        """Count a request before its body is read.
+
+        Raises:
+            QuotaExceededError: ``prefix_quota``.
+        """
+        self._prefixes.take(prefix)
+
+    def take_nodes(self, prefix: str, uids: Sequence[str]) -> None:
+        """Count the nodes of a request before anything of it is stored.
+
+        Raises:
+            QuotaExceededError: ``node_quota``, ``new_nodes_quota``.
+        """
+        for uid in uids:
+            self._nodes.take(uid)
+            if uid in self._seen or not self._new.quota.an_hour:
+                continue
+            if not self._is_known(uid):
+                self._new.take(prefix)
+            self._seen[uid] = None
+            while len(self._seen) > _MOST_BUCKETS:
+                self._seen.popitem(last=False)
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks, by comma.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+
+
+def client_prefix(peer: str, forwarded: str | None, proxies: Sequence[Network]) -> str:
+    """The network a request comes from.
+
+    ``X-Forwarded-For`` counts only when the peer is a configured proxy, and then its last address that is none:
+    whatever a client wrote itself stands further left.
+    """
+    address = _address(peer)
+    if address is None:
+        return "unknown"
+    for hop in reversed((forwarded or "").split(",")) if forwarded else ():
+        if not any(address in network for network in proxies):
+            break
+        earlier = _address(hop.strip())
+        if earlier is None:
+            break
+        address = earlier
+    bits = 24 if address.version == 4 else 48
+    return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
