@@ -53,7 +53,7 @@ def backfill() -> None:
     """Reload, then build."""
 
     @task(pool="standby", execution_timeout=timedelta(hours=6))
-    def reload(params: dict[str, Any]) -> dict[str, int]:
+    def reload(params: dict[str, Any]) -> dict[str, Any]:
         """Make raw equal to what was landed on those days."""
         from fuel_stat.errors import OperatorError
         from warehouse.reload import run_reload
@@ -67,17 +67,21 @@ def backfill() -> None:
         )  # fmt: skip
         for day in report.archived:
             print(f"not compared, its partition is archived: {day}")
-        return {"inserted": report.inserted, "altered": report.altered, "removed": report.removed}
+        changed = {"inserted": report.inserted, "altered": report.altered, "removed": report.removed}
+        return {"changed": changed, "build": {"force": True, "full_refresh": params["full_refresh"]}}
+
+    reloaded = reload()
 
     build = TriggerDagRunOperator(
         task_id="build",
         trigger_dag_id="build_marts",
-        conf={"force": True, "full_refresh": "{{ params.full_refresh | tojson }}"},
+        # As an object, not as a template: a rendered "false" would be text.
+        conf=reloaded["build"],
         wait_for_completion=True,
         poke_interval=5,
         execution_timeout=timedelta(hours=6),
     )
-    reload() >> build
+    reloaded >> build
 
 
 backfill()

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from fuel_stat import log, state
-from warehouse import audit, dbt_runner, publish, publish_collect, publish_store, publish_views
+from warehouse import audit, dbt_runner, pipeline_docs, publish, publish_collect, publish_store, publish_views
 from warehouse.integrity import check_integrity
 
 logger = log.get(__name__)
@@ -95,7 +95,7 @@ def build(
     with connect(places.warehouse_dsn) as connection, publish.step(connection, publication_id, layer):
         publish.require(connection, publication_id, "building")
         project = places.project()
-        _share_parsing(project.targets, layer)
+        share_parsing(project.targets, layer)
         try:
             results = dbt_runner.build_layer(project, layer, full_refresh=full_refresh, tell=tell)
         except dbt_runner.DbtError as error:
@@ -107,7 +107,7 @@ def build(
         return results
 
 
-def _share_parsing(targets: Path, layer: str) -> None:
+def share_parsing(targets: Path, layer: str) -> None:
     """Give a layer that has never run the parsed project of one that has: parsing takes longer than building."""
     own = targets / layer / "partial_parse.msgpack"
     if own.exists():
@@ -189,6 +189,9 @@ def publish_build(places: Places, publication_id: int, *, tell: Callable[[str], 
     with connect(places.warehouse_dsn) as connection:
         if publish.find(connection, publication_id).state == "building":
             publish.mark_audited(connection, publication_id)
+        if publish.find(connection, publication_id).state in publish.SHOWN:
+            say(f"publication {publication_id} was published already")
+            return
         if publish.find(connection, publication_id).staged_at is None:
             with publish.step(connection, publication_id, "stage"):
                 for staged in publish_store.stage(connection, publication_id, tables):
@@ -203,6 +206,10 @@ def publish_build(places: Places, publication_id: int, *, tell: Callable[[str], 
         publish_views.copy_comments(connection, tables)
         removed = publish_collect.collect(connection)
     say(f"publication {publication_id} is published; {removed} old row versions collected")
+    project = places.project()
+    share_parsing(project.targets, "docs")
+    if pipeline_docs.refresh(project, places.folder / "dbt_docs"):
+        say("dbt's documentation of the project was written anew")
 
 
 def published_models(manifest: Path) -> list[str]:

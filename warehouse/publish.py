@@ -29,6 +29,8 @@ LOCK_TIMEOUT_SECONDS = 2.0
 LOCK_ATTEMPTS = 15
 _RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
+# States of a publication that readers saw or see.
+SHOWN = ("published", "superseded", "rolled_back", "collected")
 # The extraction's newest load may be extended in place while it is empty: an empty load is pinned by nobody.
 _BROUGHT_SOMETHING: LiteralString = """(
     l.mode <> 'window'
