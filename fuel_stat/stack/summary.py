@@ -18,22 +18,31 @@ def text(stack: Stack, done: Sequence[str]) -> str:
     return "\n" + "\n\n".join(parts)
 
 
+#: What is shown first: its words, the page of the API, and the way to the number in its answer.
+_FIRST = (
+    ("installations", "/api/v1/json/report/installations", ("installations", "count")),
+    ("environments", "/api/v1/json/report/installations", ("environments", "count")),
+    ("actions", "/api/v1/json/summary", ("action_logs", "total")),
+    ("workload records", "/api/v1/json/summary", ("oswl_stats", "total")),
+)
+
+
 def _numbers(stack: Stack) -> str:
     """Installations, environments, actions, freshness: as the analytics API publishes them."""
-    summary = _get(stack, "/api/v1/json/summary")
-    if not summary:
+    answers = {page: _get(stack, page) for _, page, _ in _FIRST}
+    if not any(answers.values()):
         return ""
-    lines = [
-        f"  {name.replace('_', ' '):<28}{value:>14,}" for name, value in summary.items() if _is_count(value)
-    ]
-    pipeline = status.collect(stack)["pipeline"]
-    fresh = pipeline["freshness_seconds"]
+    fresh = status.collect(stack)["pipeline"]["freshness_seconds"]
     shown = "nothing is published yet" if fresh is None else f"newest record {fresh:.0f} s old"
-    return "\n".join(["First numbers", *lines, f"  {'freshness':<28}{shown}"])
+    lines = [f"  {words:<24}{_at(answers[page], way)}" for words, page, way in _FIRST]
+    return "\n".join(["First numbers", *lines, f"  {'freshness':<24}{shown}"])
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _at(answer: dict[str, Any], way: tuple[str, ...]) -> str:
+    found: Any = answer
+    for name in way:
+        found = found.get(name) if isinstance(found, dict) else None
+    return f"{found:,}" if isinstance(found, int) else "unknown"
 
 
 def _get(stack: Stack, path: str) -> dict[str, Any]:
