@@ -23,6 +23,7 @@ from ingest_api.kind_resource import KindResource
 from ingest_api.kinds import SHIPPED, Kind, load_kinds
 from ingest_api.limits import Limits, Quota
 from ingest_api.metrics import DECLARATIONS
+from ingest_api.openapi_resource import OpenApiResource
 from ingest_api.ping_resource import PingResource
 from ingest_api.redaction import Redactor
 from ingest_api.schema_resource import SchemaIndexResource, SchemaResource
@@ -91,6 +92,7 @@ def _add_routes(app: falcon.App[Any, Any], parts: Parts) -> None:
     app.add_route(f"{BASE}/schemas", SchemaIndexResource(parts.kinds))
     app.add_route(f"{BASE}/schemas/{{kind}}/{{file}}", SchemaResource(parts.kinds))
     app.add_route(f"{BASE}/enrol", EnrolResource(parts.store, parts.signed.directory))
+    app.add_route(f"{BASE}/openapi.json", OpenApiResource(parts.kinds))
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(parts.store, parts.settings))
     app.add_route("/version", VersionResource())
