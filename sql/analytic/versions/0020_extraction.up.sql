@@ -49,7 +49,7 @@ returns bigint
 language sql
 immutable
 parallel safe
-return hashtextextended(record::text collate "C", uuid_hash_extended(landing_id, "position"));
+return hashtextextended(record::text collate "C", uuid_hash_extended(landing_id, "position")); -- noqa: RF06
 
 -- Records that a comparison with the source removed from raw, as they were. load_id is the load that removed them.
 create table raw.removed_record (
@@ -74,7 +74,7 @@ create table ops.schema_path (
     first_seen timestamptz not null,
     last_seen timestamptz not null,
     records bigint not null,
-    releases text [] not null default '{}',
+    releases text[] not null default '{}',
     first_load_id bigint not null,
     primary key (kind, path, type)
 );

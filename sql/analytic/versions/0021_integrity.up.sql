@@ -10,7 +10,7 @@ create table ops.integrity_run (
     days integer not null,
     mismatches integer not null,
     ledger_total jsonb not null,
-    detail text [] not null default '{}',
+    detail text[] not null default '{}',
     started_at timestamptz not null,
     checked_at timestamptz not null default clock_timestamp()
 );

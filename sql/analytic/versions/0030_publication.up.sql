@@ -287,11 +287,14 @@ select
         else 'passed'
     end as last_audit,
     audited.checked as last_audited_at
-from (select true as one) as only_row
+from (select true as one) as only_row -- noqa: ST11
 left join ops.published as pointer on true
 left join ops.publication as shown on pointer.publication_id = shown.publication_id
 left join lateral (
-    select p.* from ops.publication as p order by p.publication_id desc limit 1
+    select p.*
+    from ops.publication as p
+    order by p.publication_id desc
+    limit 1
 ) as tried on true
 left join lateral (
     select
@@ -301,9 +304,11 @@ left join lateral (
             jsonb_build_object(
                 'suite', r.suite, 'expectation', r.expectation, 'table', r.table_name,
                 'severity', r.severity, 'unexpected', r.unexpected, 'detail', r.detail
-            ) order by r.severity, r.suite, r.expectation
+            )
+            order by r.severity, r.suite, r.expectation
         ) filter (where not r.succeeded) as failed
-    from ops.audit_result as r where r.publication_id = tried.publication_id
+    from ops.audit_result as r
+    where r.publication_id = tried.publication_id
 ) as audited on true;
 
 grant execute on function ops.visible_publication() to fuel_analytics;

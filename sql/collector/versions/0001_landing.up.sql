@@ -26,7 +26,7 @@ create table collector.landing (
     schema_version smallint not null default 1,
     tier smallint not null default 0 check (tier between 0 and 2),
     records integer not null check (records > 0),
-    taken integer [],
+    taken integer[],
     payload_bytes integer not null,
     payload bytea not null,
     constraint landing_taken_in_payload check (
