@@ -290,7 +290,7 @@ select
 from (select true as one) as only_row -- noqa: ST11
 left join ops.published as pointer on true
 left join ops.publication as shown on pointer.publication_id = shown.publication_id
-left join lateral (
+left join lateral ( -- noqa: ST05
     select p.*
     from ops.publication as p
     order by p.publication_id desc
