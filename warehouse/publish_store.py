@@ -131,9 +131,9 @@ def _create(connection: Connection, table: str) -> None:
 
 
 def _alter(connection: Connection, table: str, column: Column, change: str) -> None:
-    statement = sql.SQL("alter table pub.{} ").format(sql.Identifier(table)) + sql.SQL(
-        change
-    ).format(name=sql.Identifier(column.name), type=sql.SQL(column.type))
+    statement = sql.SQL("alter table pub.{} ").format(sql.Identifier(table)) + sql.SQL(change).format(
+        name=sql.Identifier(column.name), type=sql.SQL(column.type)
+    )
     with_lock_timeout(connection, lambda: connection.execute(statement))
 
 
