@@ -19,9 +19,7 @@ def insert_for(connection: Connection, table: sa.Table) -> Any:
     return postgresql.insert(table)
 
 
-def insert_or_ignore(
-    connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
-) -> None:
+def insert_or_ignore(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows; those whose unique key is there already change nothing."""
     if rows:
         statement = insert_for(connection, table).on_conflict_do_nothing()
@@ -32,9 +30,7 @@ def count(connection: Connection, counters: sa.Table, added: Mapping[str, int]) 
     """Add to the named counters, in the caller's transaction."""
     for name, value in sorted(added.items()):
         if value:
-            statement = insert_for(connection, counters).values(
-                name=name, value=value, changed_at=now()
-            )
+            statement = insert_for(connection, counters).values(name=name, value=value, changed_at=now())
             statement = statement.on_conflict_do_update(
                 index_elements=[counters.c.name],
                 set_={
