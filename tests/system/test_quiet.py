@@ -37,9 +37,11 @@ def test_the_watch_sees_a_connection_to_another_machine(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_working_stack_talks_to_nobody(stack: Stack) -> None:
     """Services, Airflow, dbt and Great Expectations worked, watched, without looking for another machine."""
-    assert stack.cli("fleet", "run", "--nodes", "3", "--seed", "71").returncode == 0
-    stack.run_pipeline(timeout=500)
-    watched = (stack.home / "watched.log").read_text()
+    log = stack.home / "watched.log"
+    if "dbt" not in log.read_text():  # no other test has run the pipeline yet
+        assert stack.cli("fleet", "run", "--nodes", "3", "--seed", "71").returncode == 0
+        stack.run_pipeline(timeout=500)
+    watched = log.read_text()
     for program in ("gunicorn", "analytics_api.worker", "airflow scheduler", "airflow api-server", "dbt"):
         assert program in watched, program
     outbound = stack.home / "outbound.log"
