@@ -40,7 +40,7 @@ reset: ## Stop everything and delete all data, after asking (YES=1 does not ask)
 
 .PHONY: test
 test: venv ui lint ## Lint, types and all tests
-	@CHROMIUM="$$(scripts/browser || true)" $(BIN)/python -m pytest -p tests.sharing -n $(WORKERS) --dist loadgroup $(PYTEST)
+	@CHROMIUM="$$(scripts/browser || true)" $(BIN)/python -m pytest -p tests.sharing -n $(WORKERS) --dist loadfile $(PYTEST)
 
 .PHONY: lint
 lint: venv ## Style, types, layering, SQL
