@@ -239,11 +239,17 @@ class Cluster:
     def _wait_gone(self, pid: int) -> None:
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            self._forget_dead_child()
             if not _alive(pid):
+                self._reap(pid)
                 return
             time.sleep(0.02)
         raise ClusterError("cluster_not_stopped", f"{self.name} (process {pid}) did not stop in time.")
+
+    def _reap(self, pid: int) -> None:
+        # It is dead or a zombie: waiting takes no time, and leaves no unreaped child behind.
+        if self._child is not None and self._child.pid == pid:
+            self._child.wait(STOP_TIMEOUT_SECONDS)
+            self._child = None
 
     def _forget_dead_child(self) -> None:
         if self._child is not None and self._child.poll() is not None:
