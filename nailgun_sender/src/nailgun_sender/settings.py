@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from .errors import SettingsError
+
+T = TypeVar("T")
 
 PREFIX = "FUEL_STAT_SENDER_"
 
@@ -90,13 +92,17 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read ``FUEL_STAT_SENDER_*``; raises SettingsError naming the variable that is wrong."""
-        environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
-        for each in fields(cls):
-            name = PREFIX + each.name.upper()
-            if name in environ:
-                values[each.name] = _parse(each, name, environ[name])
-        return cls(**values)
+        return read(cls, os.environ if environ is None else environ)
+
+
+def read(cls: type[T], environ: Mapping[str, str]) -> T:
+    """Fill a settings class from ``FUEL_STAT_SENDER_*``; raises SettingsError naming the variable that is wrong."""
+    values: dict[str, Any] = {}
+    for each in fields(cls):  # type: ignore[arg-type]
+        name = PREFIX + each.name.upper()
+        if name in environ:
+            values[each.name] = _parse(each, name, environ[name])
+    return cls(**values)
 
 
 def _parse(each: Field[Any], name: str, text: str) -> Any:

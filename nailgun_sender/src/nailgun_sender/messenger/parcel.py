@@ -9,12 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-ENVELOPES = {
-    "action_logs": "action_logs",
-    "installation_structure": "installation_structure",
-    "oswl_stats": "oswl_stats",
-}
-
 
 @dataclass(frozen=True)
 class Item:
@@ -51,7 +45,7 @@ class Parcel:
         records: Any = [item.record for item in items]
         if kind == "installation_structure":
             records = records[0]
-        body = json.dumps({ENVELOPES[kind]: records}, separators=(",", ":")).encode("ascii")
+        body = json.dumps({kind: records}, separators=(",", ":")).encode("ascii")
         wire = gzip.compress(body, compresslevel=6, mtime=0) if compress else body
         return cls(kind, tuple(items), body, wire, compress)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
-from ..settings import PREFIX, _parse, _setting, _switch
+from ..settings import _setting, _switch, read
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,4 @@ class MessengerSettings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> MessengerSettings:
         """Read ``FUEL_STAT_SENDER_*``; raises SettingsError naming the variable that is wrong."""
-        environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
-        for each in fields(cls):
-            name = PREFIX + each.name.upper()
-            if name in environ:
-                values[each.name] = _parse(each, name, environ[name])
-        return cls(**values)
-
-
-Clock = Callable[[], float]
+        return read(cls, os.environ if environ is None else environ)
