@@ -14,6 +14,7 @@ class RequestFacts:
     """What a signature can cover: ``url`` as the client saw it, ``body`` as received, before any inflating.
 
     ``ordered``: the kind keeps only the latest record, so an old request sent again must be noticed.
+    ``carried``: it came in a bundle, so it may have been signed long ago.
     """
 
     method: str
@@ -21,6 +22,7 @@ class RequestFacts:
     headers: Mapping[str, str]
     body: bytes
     ordered: bool = False
+    carried: bool = False
 
 
 def url_as_sent(environ: Mapping[str, Any]) -> str:

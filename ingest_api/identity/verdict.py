@@ -6,6 +6,7 @@
 | has no key | unsigned, or signed by a key not bound to it | T0 |
 | has a key | signed by it, clock within bounds | the key's tier |
 | has a key | signed by it, clock out of bounds | 401 ``clock_skew`` (with our time; the node corrects and repeats) |
+| has a key | signed by it, carried in a bundle | the key's tier, whatever the age |
 | has a key | signed by it, older than the last structure it signed | 401 ``replayed`` for structures |
 | has a key | unsigned, broken or foreign signature | set aside, ``identity_conflict`` |
 | had a key that was revoked | signed by that key | set aside, ``revoked_key`` |
@@ -83,17 +84,20 @@ def _judge_one(
         return _LEGACY
     if signed is None or signed[0].key_id != active.key_id:
         return Verdict(0, True, "identity_conflict")
-    _check_time(connection, active, signed[1], facts.ordered)
+    _check_time(connection, active, signed[1], facts)
     return Verdict(active.tier)
 
 
-def _check_time(connection: Any, key: BoundKey, created: int, ordered: bool) -> None:
+def _check_time(connection: Any, key: BoundKey, created: int, facts: RequestFacts) -> None:
     now = int(time.time())
-    if abs(created - now) > MAX_SKEW_SECONDS:
+    if facts.carried:
+        # A clock that ran ahead when the bundle was written must not make the node's next structure look old.
+        created = min(created, now)
+    elif abs(created - now) > MAX_SKEW_SECONDS:
         sentence = f"The signature says {created}, here it is {now}: sign again with this time."
         raise IdentityError(401, "clock_skew", sentence)
     # A record sent again is known by its key; an old structure sent again would count as a change.
-    if ordered:
+    if facts.ordered:
         done = connection.execute(_ADVANCE, (created, key.node, key.key_id, created)).fetchone()
         if done is None:
             raise IdentityError(401, "replayed", "A newer structure was signed by this key already.")

@@ -12,6 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ..consent import LEVELS, Receipts
+from ..consent.texts import new_fields
 from ..errors import SenderError
 from ..messenger import bundle, enrolment
 from ..messenger.daemon import Daemon
@@ -65,10 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", export_bundle, "Write what would be sent to a file, for a node without a network.")
     export.add_argument("file", type=Path)
     export.add_argument("--arrived", action="store_true", help="the bundle arrived: mark its records as sent")
+    export.add_argument(
+        "--answers", type=Path, help="what import-bundle --answers wrote: mark each record by its answer"
+    )
     erasing = add("erase", erase_all, "Delete all that was recorded here.")
     erasing.add_argument("--yes", action="store_true", help="do not ask")
     enrol = add("enrol", enrol_key, "Bind this node's key at the collector; reports are signed from then on.")
     enrol.add_argument("--code", help="a one-time code from the collector's operator")
+    add("unit", print_unit, "Print the systemd unit of the background process.")
     add("doctor", run_doctor, "Check clock, names, TLS, proxy, database and key, and say what to do.")
     return parser
 
@@ -97,6 +102,8 @@ def show_status(options: argparse.Namespace) -> int:
     print(f"last       {last['started_at']} {last['kind']} {last['outcome']}" if last else "last       never")
     if found["last_error"]:
         print(f"error      {found['last_error']}")
+    for trouble in found["host_troubles"]:
+        print(f"host       {trouble}")
     if found["must_ask_again"]:
         print("This release would like to send more: see `fuel-stat-sender consent text`.")
     return 0
@@ -106,10 +113,10 @@ def show_preview(options: argparse.Namespace) -> int:
     """The bytes, one request after the other; nothing is sent."""
     with Node.from_env().opened() as node:
         cycle = node.cycle(node.store)
-        granted = cycle.permission()
+        cycle.look()
+        granted = cycle.would_send()
         if not granted.allowed:
-            print(granted.sentence, file=sys.stderr)
-            return 1
+            print(f"{granted.sentence} If you agreed, this would be:", file=sys.stderr)
         for parcel in cycle.parcels(granted):
             print(
                 f"# POST {parcel.path}  {len(parcel.items)} records  {len(parcel.body)} bytes  sha256 {parcel.digest}"
@@ -124,7 +131,8 @@ def send_now(options: argparse.Namespace) -> int:
     with Node.from_env().opened() as node:
         report = node.cycle(node.store).run()
     if report.silent:
-        print(f"Nothing was sent: {report.silent}.")
+        busy = "another process of this node is sending"
+        print(f"Nothing was sent: {busy if report.silent == 'busy' else report.silent}.")
         return 1
     print(f"{report.requests} requests; sent {dict(report.sent)}; refused {dict(report.parked)}")
     if report.stopped:
@@ -140,8 +148,9 @@ def set_consent(options: argparse.Namespace) -> int:
     with Node.from_env().opened() as node:
         receipts = Receipts(node.store)
         if options.decision == "on":
+            held = receipts.current().levels
             receipts.agree(
-                options.level or ["actions", "configuration", "workloads"],
+                options.level or held or ["actions", "configuration", "workloads"],
                 who=options.who,
                 via="command line",
                 include_past=options.include_past,
@@ -153,6 +162,10 @@ def set_consent(options: argparse.Namespace) -> int:
         decision = receipts.current()
     when = f" since {decision.decided_at:%Y-%m-%d %H:%M} UTC by {decision.who}" if decision.decided_at else ""
     print(f"{decision.state}{when}  {' '.join(decision.levels)}".rstrip())
+    if decision.must_ask_again:
+        print("This release would like to send more; agree again with `consent on`:")
+        for _, field in new_fields(decision.text_version, decision.levels):
+            print(f"  + {field.path}: {field.meaning}. For: {field.purpose} (e.g. {field.example})")
     return 0
 
 
@@ -160,19 +173,23 @@ def _print_text() -> None:
     for level in LEVELS:
         print(f"{level.name}: {level.title}\n  {level.purpose}")
         for field in level.fields:
-            print(f"  - {field.path}: {field.meaning} (e.g. {field.example})")
+            print(f"  - {field.path}: {field.meaning}. For: {field.purpose} (e.g. {field.example})")
 
 
 def export_bundle(options: argparse.Namespace) -> int:
     """Write a bundle, or note that one arrived."""
     with Node.from_env().opened() as node:
         cycle = node.cycle(node.store)
-        if options.arrived:
-            print(f"{bundle.settle(cycle, options.file)} records are marked as sent.")
+        if options.arrived or options.answers:
+            settled = bundle.settle(cycle, options.file, options.answers)
+            print(
+                f"{settled['sent']} records are sent, {settled['park']} were refused, {settled['keep']} wait."
+            )
             return 0
         made = bundle.export(cycle, options.file)
     print(f"{made.path}: {made.requests} requests, {made.records} records")
-    print("At the collector: fuel-stat import-bundle FILE; then here: fuel-stat-sender export FILE --arrived")
+    print("At the collector: fuel-stat import-bundle FILE --answers ANSWERS")
+    print("Then here: fuel-stat-sender export FILE --answers ANSWERS (or --arrived)")
     return 0
 
 
@@ -201,6 +218,14 @@ def enrol_key(options: argparse.Namespace) -> int:
         if state == "active"
         else "The collector's operator has to approve."
     )
+    return 0
+
+
+def print_unit(options: argparse.Namespace) -> int:
+    """The unit, with the path of this program."""
+    text = (Path(__file__).parent.parent / "fuel-stat-sender.service").read_text(encoding="utf-8")
+    program = Path(sys.executable).parent / "fuel-stat-sender"
+    print(text.replace("@PROGRAM@", str(program)), end="")
     return 0
 
 

@@ -38,10 +38,22 @@ class Node:
         messenger = MessengerSettings.from_env()
         return cls(Settings.from_env(), messenger, load(messenger), os.environ)
 
-    def cycle(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> Cycle:
+    def cycle(
+        self,
+        store: Store,
+        sleep: Callable[[float], None] = time.sleep,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Cycle:
         """A cycle over an open store."""
+        host = self.host
         return Cycle(
-            store, self.messenger, self.host.structure, self.host.workloads, environ=self.environ, sleep=sleep
+            store,
+            self.messenger,
+            host.structure,
+            host.workloads,
+            environ=self.environ,
+            sleep=sleep,
+            stopping=stopping,
         )
 
     @contextmanager

@@ -1,8 +1,10 @@
 """Nothing leaves the node without consent: what is asked, what was answered, and whether sending is allowed now."""
 
+from .agreement import agreed
 from .gate import Permission, permission
 from .receipts import Decision, Receipts
-from .texts import LEVELS, TEXT_VERSION, Field, Level
+from .texts import LEVELS, TEXT_VERSION, Level
+from .wording import Field
 
 __all__ = [
     "LEVELS",
@@ -12,5 +14,6 @@ __all__ = [
     "Level",
     "Permission",
     "Receipts",
+    "agreed",
     "permission",
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 
 from .receipts import OFF, ON, Decision
 
@@ -15,13 +14,16 @@ _NO = {"", "0", "false", "no", "off"}
 
 @dataclass(frozen=True)
 class Permission:
-    """``allowed`` with the agreed levels, or not, with the reason (a code) and a sentence for the operator."""
+    """``allowed`` with the agreed levels, or not, with the reason (a code) and a sentence for the operator.
+
+    ``after``: by kind of record, the number up to which records were made before consent, and stay.
+    """
 
     allowed: bool
     reason: str
     sentence: str
     levels: tuple[str, ...] = ()
-    since: datetime | None = None
+    after: Mapping[str, int] = field(default_factory=dict)
     text_version: int = 0
 
 
@@ -39,7 +41,7 @@ def permission(decision: Decision, environ: Mapping[str, str]) -> Permission:
             "agreed",
             "The operator agreed.",
             decision.levels,
-            decision.since,
+            decision.after,
             decision.text_version,
         )
     if decision.state == OFF:

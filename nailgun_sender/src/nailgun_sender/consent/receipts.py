@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from ..clock import now
 from ..errors import SenderError
 from ..store import Store
+from ..store.upsert import insert_or_ignore
 from .texts import NAMES, TEXT_VERSION, new_fields
 
 UNDECIDED, ON, OFF = "undecided", "on", "off"
+KIND_OF_LEVEL: Mapping[str, str] = {"actions": "action_logs", "workloads": "oswl_stats"}
+"""The levels whose records pile up on the node, and the kind that the collector knows them by."""
 
 
 class ConsentError(SenderError):
@@ -24,8 +28,9 @@ class ConsentError(SenderError):
 class Decision:
     """The state of consent: ``undecided`` (nobody was asked yet), ``on`` or ``off``.
 
-    ``levels`` are agreed to; ``since`` is the naive UTC time from which records may be sent (None: all);
-    ``text_version`` is the text that was agreed to.
+    ``levels`` are agreed to; ``text_version`` is the text that was agreed to. ``since`` is the naive UTC time of the
+    agreement (None: what was recorded before goes too); what counts is ``after``, by kind the number of the last
+    record made before it: a clock that was wrong at that moment must not hold back what came later.
     """
 
     state: str = UNDECIDED
@@ -35,6 +40,7 @@ class Decision:
     via: str = ""
     decided_at: datetime | None = None
     since: datetime | None = None
+    after: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def must_ask_again(self) -> bool:
@@ -51,7 +57,10 @@ class Receipts:
     def current(self) -> Decision:
         """The latest decision."""
         history = self.history(1)
-        return history[0] if history else Decision()
+        if not history:
+            return Decision()
+        after = {kind: int(self._store.fact(_past(kind)) or 0) for kind in KIND_OF_LEVEL.values()}
+        return replace(history[0], after=after)
 
     def history(self, limit: int = 100) -> list[Decision]:
         """The decisions, newest first."""
@@ -75,8 +84,8 @@ class Receipts:
     def agree(self, levels: Sequence[str], *, who: str, via: str, include_past: bool = False) -> Decision:
         """Switch sending on for these levels.
 
-        What was recorded before the first agreement stays on the node unless ``include_past``; a later change of
-        levels does not lose what was recorded under the earlier agreement.
+        What was recorded before a level was agreed to stays on the node unless ``include_past``; a later change does
+        not lose what was recorded under the earlier agreement.
 
         Raises:
             ConsentError: ``unknown_level`` or ``no_level``.
@@ -90,17 +99,17 @@ class Receipts:
         if not chosen:
             raise ConsentError("no_level", "Choose at least one level, or switch sending off.")
         before = self.current()
+        held = before.levels if before.state == ON else ()
         moment = now()
-        since = before.since if before.state == ON else moment
-        return self._keep(
-            Decision(ON, chosen, TEXT_VERSION, who, via, moment, None if include_past else since)
-        )
+        since = None if include_past else before.since if held else moment
+        fresh = [] if include_past else [name for name in chosen if name not in held]
+        return self._keep(Decision(ON, chosen, TEXT_VERSION, who, via, moment, since), fresh, include_past)
 
     def refuse(self, *, who: str, via: str) -> Decision:
         """Switch sending off."""
-        return self._keep(Decision(OFF, (), TEXT_VERSION, who, via, now(), None))
+        return self._keep(Decision(OFF, (), TEXT_VERSION, who, via, now(), None), [], False)
 
-    def _keep(self, decision: Decision) -> Decision:
+    def _keep(self, decision: Decision, fresh: Sequence[str], include_past: bool) -> Decision:
         consents = self._store.tables.consents
         with self._store.write() as connection:
             connection.execute(
@@ -114,4 +123,23 @@ class Receipts:
                     since=decision.since,
                 )
             )
-        return decision
+            for level, kind in KIND_OF_LEVEL.items():
+                if include_past:
+                    self._set_past(connection, kind, 0)
+                elif level in fresh:
+                    self._set_past(connection, kind, self._last(connection, kind))
+        return self.current()
+
+    def _last(self, connection: Connection, kind: str) -> int:
+        tables = self._store.tables
+        table = tables.actions if kind == "action_logs" else tables.workloads
+        return int(connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0)
+
+    def _set_past(self, connection: Connection, kind: str, number: int) -> None:
+        facts = self._store.tables.facts
+        insert_or_ignore(connection, facts, [{"name": _past(kind), "value": str(number)}])
+        connection.execute(facts.update().where(facts.c.name == _past(kind)).values(value=str(number)))
+
+
+def _past(kind: str) -> str:
+    return f"before_consent_{kind}"

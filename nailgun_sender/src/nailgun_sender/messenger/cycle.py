@@ -6,8 +6,6 @@ send it again, and the collector knows it by its key. So nothing is lost and not
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import random
 import time
@@ -17,18 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from ..consent import Permission, Receipts, permission
+from ..consent import LEVELS, TEXT_VERSION, Permission, Receipts, permission
+from ..consent.receipts import KIND_OF_LEVEL
 from ..providers import StructureProvider, WorkloadProvider
-from ..sanitise.structure import structure as sanitise
 from ..store import Store
-from ..store.upsert import insert_or_ignore
-from ..workloads import record
 from .answers import VERDICTS, Act, Answer, Judged, collectors_time, judge
+from .description import Description
 from .history import History
-from .outbox import Outbox, agreed_fields
+from .lease import Lease
+from .outbox import Outbox
 from .parcel import Item, Parcel
 from .settings import MessengerSettings
-from .signing import Key
+from .signing import Key, SigningError
 from .transport import Transport, TransportError
 
 
@@ -63,6 +61,7 @@ class Cycle:
         workloads: looked at before each cycle when workloads may be sent; None: only what is recorded already.
         environ: where DO_NOT_TRACK and the kill switch are looked for.
         sleep: waits; replaced by a daemon that must stop quickly.
+        stopping: whether we were told to end; asked before each request.
     """
 
     def __init__(
@@ -74,13 +73,15 @@ class Cycle:
         *,
         environ: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._settings = settings
-        self._structure = structure
-        self._workloads = workloads
+        self._description = Description(store, structure, workloads, settings.heartbeat)
         self._environ = os.environ if environ is None else environ
         self._sleep = sleep
+        self._stopping = stopping
+        self._lease = Lease(store)
         self._history = History(store)
         self._transport: Transport | None = None
         self._key: Key | None = None
@@ -104,60 +105,60 @@ class Cycle:
         if not granted.allowed:
             report.silent = granted.reason
             return report
-        self._ends_at = time.monotonic() + self._settings.deadline
-        self._look_at_workloads(granted)
-        self._transport = Transport(self._settings)
+        if not self._lease.take():
+            report.silent = "busy"
+            return report
         try:
+            self._send_all(granted, report)
+        finally:
+            self._lease.give_back()
+        return report
+
+    def _send_all(self, granted: Permission, report: Report) -> None:
+        self._ends_at = time.monotonic() + self._settings.deadline
+        self._description.look_at_workloads(granted)
+        try:
+            self._transport = Transport(self._settings)
             for parcel in self.parcels(granted):
                 self._deliver(parcel, granted, report)
-        except _Stop as stop:
+        except (_Stop, SigningError, TransportError) as stop:
             report.stopped = str(stop)
         finally:
-            self._transport.close()
+            if self._transport is not None:
+                self._transport.close()
             self._transport = None
-        return report
 
     def outbox(self) -> Outbox:
         """The records of this node under the present permission."""
         return Outbox(self._store, self.uid(), self.permission())
 
+    def would_send(self) -> Permission:
+        """What the preview shows: what may be sent; before a decision, what agreeing to all but contact would send."""
+        granted = self.permission()
+        if granted.allowed:
+            return granted
+        decision = Receipts(self._store).current()
+        levels = decision.levels or tuple(level.name for level in LEVELS if level.name != "contact")
+        version = decision.text_version if decision.levels else TEXT_VERSION
+        after = decision.after if decision.levels else {}
+        return Permission(False, granted.reason, granted.sentence, levels, after, version)
+
+    def look(self) -> None:
+        """Bring the day's workload records up to now, as a cycle does first, so that a preview shows the same."""
+        self._description.look_at_workloads(self.would_send())
+
     def parcels(self, granted: Permission) -> Iterator[Parcel]:
         """The requests that a cycle would send now, in order: also what the preview shows."""
         compress = self._settings.compress
-        structure = self._fresh_structure(granted)
+        structure = self._description.fresh_structure(granted, self.uid())
         if structure is not None:
             yield Parcel.make("installation_structure", [structure], compress=compress)
         outbox = Outbox(self._store, self.uid(), granted)
-        for level, kind in (("actions", "action_logs"), ("workloads", "oswl_stats")):
+        for level, kind in KIND_OF_LEVEL.items():
             if level not in granted.levels:
                 continue
             for batch in outbox.batches(kind, self._settings.batch_records, self._settings.batch_bytes):
                 yield Parcel.make(kind, batch, compress=compress)
-
-    def _fresh_structure(self, granted: Permission) -> Item | None:
-        if self._structure is None or "configuration" not in granted.levels:
-            return None
-        found = sanitise(self._structure.structure(), contact="contact" in granted.levels)
-        agreed = {
-            path.split(".")[0].split("[")[0] for path in agreed_fields("configuration", granted.text_version)
-        }
-        document = {name: value for name, value in found.items() if name in agreed}
-        # Whether contact data goes is a level of its own, and the sanitiser has left out what may not.
-        document["user_information"] = found.get("user_information", {"contact_info_provided": False})
-        document["master_node_uid"] = self.uid()
-        if self._is_known(document):
-            return None
-        return Item(0, 0, document)
-
-    def _look_at_workloads(self, granted: Permission) -> None:
-        if self._workloads is not None and "workloads" in granted.levels:
-            record(self._store, list(self._workloads.workloads()))
-
-    def _is_known(self, document: Mapping[str, Any]) -> bool:
-        if self._store.fact("structure_sent") != _digest(document):
-            return False
-        sent_at = float(self._store.fact("structure_sent_at") or 0)
-        return 0 <= time.time() - sent_at < self._settings.heartbeat
 
     def _deliver(self, parcel: Parcel, granted: Permission, report: Report) -> None:
         waiting = [parcel]
@@ -177,6 +178,8 @@ class Cycle:
         resigned = False
         wait = self._settings.backoff_least
         for attempt in range(1, self._settings.attempts + 2):
+            if self._stopping():
+                raise _Stop("told to stop")
             # Consent may have been withdrawn, or the switch thrown, since the last request.
             if not self.permission().allowed:
                 raise _Stop("consent was withdrawn")
@@ -196,6 +199,7 @@ class Cycle:
 
     def _send(self, parcel: Parcel, report: Report) -> tuple[Answer | None, Judged]:
         assert self._transport is not None
+        self._lease.renew()
         number = self._history.begin(parcel, self._transport.url(parcel.path))
         report.requests += 1
         try:
@@ -209,12 +213,20 @@ class Cycle:
 
     def _headers(self, parcel: Parcel) -> dict[str, str]:
         assert self._transport is not None
-        headers = {"master-node-uid": self.uid(), "Accept-Encoding": "gzip"}
-        if self._settings.key_file and self._store.fact("enrolled") is not None:
-            if self._key is None:
-                self._key = Key.load_or_make(Path(self._settings.key_file))
-            headers.update(self._key.sign("POST", self._transport.url(parcel.path), parcel.wire))
-        return headers
+        signature = self.signature(self._transport.url(parcel.path), parcel.wire)
+        return {"master-node-uid": self.uid(), "Accept-Encoding": "gzip", **signature}
+
+    def signature(self, url: str, wire: bytes) -> dict[str, str]:
+        """The headers that sign these bytes for this address; none when the node has no bound key.
+
+        Raises:
+            SigningError: it has one, and it cannot be used.
+        """
+        if not self._settings.key_file or self._store.fact("enrolled") is None:
+            return {}
+        if self._key is None:
+            self._key = Key.load_or_make(Path(self._settings.key_file))
+        return self._key.sign("POST", url, wire)
 
     def _correct_clock(self, answer: Answer) -> None:
         theirs = collectors_time(answer.headers)
@@ -229,10 +241,10 @@ class Cycle:
 
     def _settle(self, parcel: Parcel, judged: Judged, granted: Permission, report: Report) -> None:
         if parcel.kind == "installation_structure":
-            self.remember_structure(parcel.items[0].record)
+            self._description.remember(parcel.items[0].record)
             report.sent[parcel.kind] += 1
         else:
-            fates = list(_fates(parcel, judged.document or {}))
+            fates = list(fates_of(parcel, judged.document or {}))
             Outbox(self._store, self.uid(), granted).settle(parcel.kind, fates)
             counts = Counter(fate for _, fate, _ in fates)
             report.sent[parcel.kind] += counts["sent"]
@@ -245,22 +257,17 @@ class Cycle:
         report.parked[parcel.kind] += len(parcel.items)
         if parcel.kind == "installation_structure":
             # The same refused structure is not sent again until it changes or the heartbeat is due.
-            self.remember_structure(parcel.items[0].record)
+            self._description.remember(parcel.items[0].record)
             return
         fates = [(item, "park", judged.detail) for item in parcel.items]
         Outbox(self._store, self.uid(), granted).settle(parcel.kind, fates)
 
     def remember_structure(self, document: Mapping[str, Any]) -> None:
-        """Note that this structure was sent, so that it is not sent again until it changes."""
-        facts = self._store.tables.facts
-        values = {"structure_sent": _digest(document), "structure_sent_at": str(time.time())}
-        with self._store.write() as connection:
-            for name, value in values.items():
-                insert_or_ignore(connection, facts, [{"name": name, "value": value}])
-                connection.execute(facts.update().where(facts.c.name == name).values(value=value))
+        """Note that this structure arrived in another way."""
+        self._description.remember(document)
 
 
-def _fates(parcel: Parcel, document: Mapping[str, Any]) -> Iterator[tuple[Item, str, str]]:
+def fates_of(parcel: Parcel, document: Mapping[str, Any]) -> Iterator[tuple[Item, str, str]]:
     """Each record's fate by its own verdict; a record without a verdict is kept and sent again."""
     id_name = "external_id" if parcel.kind == "action_logs" else "id"
     verdicts = {}
@@ -271,8 +278,3 @@ def _fates(parcel: Parcel, document: Mapping[str, Any]) -> Iterator[tuple[Item, 
     for item in parcel.items:
         word = verdicts.get(item.row_id, "")
         yield item, VERDICTS[parcel.kind].get(word, "keep"), word
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -12,6 +12,7 @@ from types import FrameType
 
 import sqlalchemy as sa
 
+from ..errors import SenderError
 from ..settings import Settings
 from ..store import Store
 from . import retention_duty
@@ -20,7 +21,7 @@ from .settings import MessengerSettings
 
 log = logging.getLogger("nailgun_sender.messenger")
 
-MakeCycle = Callable[[Store, Callable[[float], None]], Cycle]
+MakeCycle = Callable[[Store, Callable[[float], None], Callable[[], bool]], Cycle]
 _TROUBLE_LEAST, _TROUBLE_MOST = 5.0, 600.0
 
 
@@ -30,7 +31,8 @@ class Daemon:
     Args:
         settings: of the node's database.
         messenger: of sending.
-        make_cycle: gives a cycle over an open store; it gets a sleep that ends when we are told to stop.
+        make_cycle: gives a cycle over an open store; it gets a sleep that ends when we are told to stop, and the
+            question whether we were.
     """
 
     def __init__(self, settings: Settings, messenger: MessengerSettings, make_cycle: MakeCycle) -> None:
@@ -65,9 +67,9 @@ class Daemon:
         while not self._stop.is_set():
             try:
                 report = self._cycle()
-            except (sa.exc.SQLAlchemyError, OSError) as error:
-                # The node's database is away or full: nothing was lost, so wait for it.
-                self._say(f"database trouble: {type(error).__name__}", logging.WARNING)
+            except (sa.exc.SQLAlchemyError, SenderError, OSError) as error:
+                # The node's database is away, locked or full: nothing was lost, so wait for it.
+                self._say(f"trouble: {_cause(error)}", logging.WARNING)
                 if self._stop.wait(random.uniform(trouble / 2, trouble)):
                     break
                 trouble = min(trouble * 2, _TROUBLE_MOST)
@@ -80,7 +82,7 @@ class Daemon:
     def _cycle(self) -> Report:
         store = Store.open(self._settings)
         try:
-            report = self._make_cycle(store, self._sleep).run()
+            report = self._make_cycle(store, self._sleep, self._stop.is_set).run()
             retention_duty.apply_quietly(store, self._settings)
             return report
         finally:
@@ -106,3 +108,7 @@ class Daemon:
         if state != self._state:
             log.log(level, "%s", state)
             self._state = state
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"[:300]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..clock import now
-from ..consent import LEVELS, Permission
+from ..consent import Permission, agreed
 from ..store import Store
 from ..store.upsert import insert_or_ignore
 from .parcel import Item
 
-KIND_OF_LEVEL = {"actions": "action_logs", "workloads": "oswl_stats"}
 _BODY = (
     "actor_id",
     "action_group",
@@ -84,14 +83,10 @@ class Outbox:
             .where(parked.c.kind == kind, parked.c.row_id == table.c.id, parked.c.version == table.c.version)
             .exists()
         )
-        conditions = [table.c.is_sent == sa.false(), ~refused]
-        since = self._permission.since
+        before_consent = self._permission.after.get(kind, 0)
+        conditions = [table.c.is_sent == sa.false(), table.c.id > before_consent, ~refused]
         if kind == "action_logs":
             conditions.append(table.c.end_timestamp.is_not(None))
-            if since is not None:
-                conditions.append(table.c.recorded_at >= since)
-        elif since is not None:
-            conditions.append(table.c.created_date >= since.date())
         return sa.and_(*conditions)
 
     def _table(self, kind: str) -> sa.Table:
@@ -103,12 +98,9 @@ class Outbox:
         return Item(row["id"], row["version"], record)
 
     def _action(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        agreed = agreed_fields("actions", self._permission.text_version)
-        body = {name: wire_value(row[name]) for name in _BODY if name in agreed}
-        info = row["additional_info"] or {}
-        body["additional_info"] = {
-            name: value for name, value in info.items() if f"additional_info.{name}" in agreed
-        }
+        found = {name: wire_value(row[name]) for name in _BODY}
+        found["additional_info"] = row["additional_info"] or {}
+        body = agreed(found, ("actions",), self._permission.text_version)
         body["id"] = row["id"]
         return {"master_node_uid": self._uid, "external_id": row["id"], "body": body}
 
@@ -125,40 +117,40 @@ class Outbox:
         }
         if row["version_info"] is not None:
             record["version_info"] = row["version_info"]
-        return record
+        return agreed(record, ("workloads",), self._permission.text_version)
 
     def settle(self, kind: str, fates: Iterable[tuple[Item, str, str]]) -> None:
         """Keep what became of records: (item, ``sent``, ``park`` or ``keep``, the collector's word)."""
+        decided = list(fates)
         with self._store.write() as connection:
-            for item, fate, word in fates:
-                if fate == "sent":
-                    self._mark(connection, kind, item, word)
-                elif fate == "park":
-                    self._park(connection, kind, item, word)
+            self._mark(connection, kind, [(item, word) for item, fate, word in decided if fate == "sent"])
+            self._park(connection, kind, [(item, word) for item, fate, word in decided if fate == "park"])
 
-    def _mark(self, connection: Connection, kind: str, item: Item, word: str) -> None:
+    def _mark(self, connection: Connection, kind: str, done: Sequence[tuple[Item, str]]) -> None:
+        if not done:
+            return
         table = self._table(kind)
-        connection.execute(
+        statement = (
             table.update()
-            .where(table.c.id == item.row_id, table.c.version == item.version)
-            .values(is_sent=sa.true(), sent_at=now(), sent_answer=word[:40])
+            .where(table.c.id == sa.bindparam("row"), table.c.version == sa.bindparam("sent_version"))
+            .values(is_sent=sa.true(), sent_at=now(), sent_answer=sa.bindparam("word"))
         )
+        rows = [{"row": item.row_id, "sent_version": item.version, "word": word[:40]} for item, word in done]
+        connection.execute(statement, rows)
 
-    def _park(self, connection: Connection, kind: str, item: Item, word: str) -> None:
-        row = {
-            "kind": kind,
-            "row_id": item.row_id,
-            "version": item.version,
-            "reason": word[:200],
-            "parked_at": now(),
-        }
-        insert_or_ignore(connection, self._store.tables.parked, [row])
-
-
-def agreed_fields(level_name: str, text_version: int) -> set[str]:
-    """The paths of a level that the agreed text named."""
-    level = next(level for level in LEVELS if level.name == level_name)
-    return {field.path for field in level.fields if field.since <= text_version}
+    def _park(self, connection: Connection, kind: str, refused: Sequence[tuple[Item, str]]) -> None:
+        moment = now()
+        rows = [
+            {
+                "kind": kind,
+                "row_id": item.row_id,
+                "version": item.version,
+                "reason": word[:200],
+                "parked_at": moment,
+            }
+            for item, word in refused
+        ]
+        insert_or_ignore(connection, self._store.tables.parked, rows)
 
 
 def wire_value(value: Any) -> Any:

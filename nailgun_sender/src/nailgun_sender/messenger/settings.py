@@ -35,6 +35,9 @@ class MessengerSettings:
     deadline: float = _setting(900.0, "Seconds after which a cycle ends, finished or not.", float)
     connect_timeout: float = _setting(5.0, "Seconds to wait for a connection.", float)
     read_timeout: float = _setting(30.0, "Seconds to wait for an answer.", float)
+    answer_timeout: float = _setting(
+        120.0, "Seconds for one request from its start to the answer's end.", float
+    )
     batch_records: int = _setting(500, "Records in one request at most.", int)
     batch_bytes: int = _setting(
         512 * 1024, "Bytes of JSON in one request, where one record does not exceed it.", int

@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..consent import Receipts
+from ..consent.receipts import KIND_OF_LEVEL
 from ..store import Store
 from .cycle import Cycle
+from .description import troubles
 from .history import History
-from .outbox import KIND_OF_LEVEL
 from .settings import MessengerSettings
 
 
@@ -35,6 +36,7 @@ def summary(store: Store, cycle: Cycle, settings: MessengerSettings) -> dict[str
         "counters": _counters(store),
         "last_request": _shown(latest[0]) if latest else None,
         "last_error": _last_error(store),
+        "host_troubles": troubles(store),
     }
 
 

@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from ..errors import SenderError
 from .answers import Answer
+from .deadline import Deadline
 from .parcel import Parcel
 from .settings import MessengerSettings
 
@@ -18,7 +19,8 @@ MOST_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class TransportError(SenderError):
-    """No answer: ``unreachable``, ``timeout``, ``bad_certificate``, ``cut_off`` or ``answer_too_long``."""
+    """No answer: ``unreachable``, ``timeout``, ``bad_certificate``, ``cut_off`` or ``answer_too_long``; or nothing
+    could be asked: ``bad_certificate_file``."""
 
 
 class Transport:
@@ -27,7 +29,10 @@ class Transport:
     def __init__(self, settings: MessengerSettings) -> None:
         self._base = settings.collector_url.rstrip("/")
         self._timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
+        self._answer_timeout = settings.answer_timeout
+        self._deadline = Deadline()
         self._pool = _pool(settings)
+        self._deadline.watch(self._pool)
 
     def url(self, path: str) -> str:
         """The address of a path at the collector."""
@@ -46,28 +51,38 @@ class Transport:
 
     def request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         """Send any request; see ``post``."""
-        try:
-            response = self._pool.request(
-                method,
-                self.url(path),
-                body=body,
-                headers=headers,
-                timeout=self._timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+        with self._deadline.within(self._answer_timeout) as expired:
             try:
-                return _read(response)
-            finally:
-                # An answer that was not read to its end must not leave its rest for the next one.
-                response.close()
-        except HTTPError as error:
-            raise TransportError(_code(error), f"{self._base}: {_sentence(error)}") from error
+                return self._request(method, path, body, headers)
+            except (HTTPError, OSError) as error:
+                self._deadline.forget()
+                code = "timeout" if expired.is_set() else _code(error)
+                raise TransportError(code, f"{self._base}: {_sentence(error)}") from error
+            except TransportError:
+                self._deadline.forget()
+                raise
+
+    def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        response = self._pool.request(
+            method,
+            self.url(path),
+            body=body,
+            headers=headers,
+            timeout=self._timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            return _read(response)
+        finally:
+            # An answer that was not read to its end must not leave its rest for the next one.
+            response.close()
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.clear()
+        self._deadline.forget()
 
 
 def _read(response: Any) -> Answer:
@@ -85,16 +100,24 @@ def _read(response: Any) -> Answer:
 def _pool(settings: MessengerSettings) -> urllib3.PoolManager:
     options: dict[str, Any] = {"num_pools": 2, "maxsize": 1}
     if urlsplit(settings.collector_url).scheme == "https":
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-        if settings.client_cert_file:
-            context.load_cert_chain(settings.client_cert_file, settings.client_key_file)
-        options["ssl_context"] = context
+        options["ssl_context"] = _trust(settings)
     if settings.proxy_url:
         return urllib3.ProxyManager(settings.proxy_url, **options)
     return urllib3.PoolManager(**options)
 
 
-def _code(error: HTTPError) -> str:
+def _trust(settings: MessengerSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.client_cert_file:
+            context.load_cert_chain(settings.client_cert_file, settings.client_key_file)
+    except (OSError, ValueError) as error:
+        sentence = f"ca_file, client_cert_file or client_key_file cannot be used: {error}."
+        raise TransportError("bad_certificate_file", sentence) from error
+    return context
+
+
+def _code(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.SSLError):
         return "bad_certificate"
     if isinstance(error, urllib3.exceptions.NewConnectionError):
@@ -106,6 +129,6 @@ def _code(error: HTTPError) -> str:
     return "unreachable"
 
 
-def _sentence(error: HTTPError) -> str:
+def _sentence(error: Exception) -> str:
     # The library's text repeats the address and object ids; its last part says what happened.
     return str(error).rsplit(">: ", 1)[-1][:300]

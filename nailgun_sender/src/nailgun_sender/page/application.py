@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,11 +27,13 @@ from ..messenger import Cycle, MessengerSettings
 from ..messenger.erasure import erase
 from ..messenger.history import History
 from ..messenger.host import Host
+from ..messenger.parcel import Parcel
 from ..messenger.summary import summary
 from ..settings import Settings
 from ..store import Store
 from . import view
 from .csrf import Forms, set_cookie
+from .html import Part, tag
 from .messages import ENGLISH
 from .style import STYLE
 
@@ -178,28 +180,27 @@ class _Visit:
             more.append(set_cookie(self._cookie, str(self._environ.get("SCRIPT_NAME", "")), secure))
         return _send(start_response, "200 OK", content_type, body, more)
 
-    def _frame(self, notice: str = "", problem: str = "") -> view.Frame:
+    def _frame(self, notice: str = "", problem: str = "", link: Part = None) -> view.Frame:
         base = str(self._environ.get("SCRIPT_NAME", ""))
         token = self._forms.token(self._cookie or "", self._who)
-        return view.Frame(self._page._words, base, token, notice, problem)
+        return view.Frame(self._page._words, base, token, notice, problem, link)
 
-    def _settings_page(self, notice: str = "", problem: str = "") -> bytes:
+    def _settings_page(self, notice: str = "", problem: str = "", link: Part = None) -> bytes:
         found = summary(self._store, self._cycle, self._page._messenger)
         decision = Receipts(self._store).current()
-        return view.settings(self._frame(notice, problem), found, decision, History(self._store).latest(20))
+        frame = self._frame(notice, problem, link)
+        return view.settings(frame, found, decision, History(self._store).latest(20))
 
     def _preview_page(self) -> bytes:
+        self._cycle.look()
         parcels = self._parcels()
         shown = list(itertools.islice(parcels, view.SHOWN_PARCELS))
-        return view.preview(self._frame(), shown, sum(1 for _ in parcels))
-
-    def _parcels(self) -> Iterable[Any]:
-        # Before a decision the preview shows what agreeing to everything but contact data would send.
         granted = self._cycle.permission()
-        if not granted.levels:
-            levels = tuple(level.name for level in LEVELS if level.name != "contact")
-            granted = type(granted)(False, granted.reason, granted.sentence, levels, None, 10**6)
-        return iter(self._cycle.parcels(granted))
+        instead = "" if granted.allowed else granted.sentence
+        return view.preview(self._frame(), shown, sum(1 for _ in parcels), instead)
+
+    def _parcels(self) -> Iterator[Parcel]:
+        return self._cycle.parcels(self._cycle.would_send())
 
     def _parcel_bytes(self) -> bytes:
         name = self._path.rsplit("/", 1)[-1]
@@ -213,11 +214,16 @@ class _Visit:
 
     def _consent_form(self) -> bytes:
         form = self._form()
+        decision = form.get("decision", [""])[0]
+        words = self._page._words
         try:
-            self._decide(form.get("decision", [""])[0], form.get("level", []), "include_past" in form, "page")
+            self._decide(decision, form.get("level", []), "include_past" in form, "page")
         except ConsentError:
-            return self._settings_page(problem=self._page._words["problem.level"])
-        return self._settings_page(notice=self._page._words["done.consent"])
+            return self._settings_page(problem=words["problem.level"])
+        if decision == "off":
+            link = tag("p", tag("a", words["refused.link"], href="#erase"))
+            return self._settings_page(notice=words["refused.erase"], link=link)
+        return self._settings_page(notice=words["done.consent"])
 
     def _decide(self, decision: str, levels: list[str], include_past: bool, via: str) -> None:
         receipts = Receipts(self._store)
@@ -264,6 +270,7 @@ class _Visit:
         return _json([{name: _plain(value) for name, value in row.items()} for row in rows])
 
     def _api_preview(self) -> bytes:
+        self._cycle.look()
         return _json(
             [
                 {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..consent import LEVELS, Decision, Level
+from ..consent import LEVELS, Decision, Field, Level
 from ..consent.texts import new_fields
 from ..messenger.parcel import Parcel
 from .html import Markup, Part, join, tag
@@ -23,6 +23,7 @@ class Frame:
     token: str
     notice: str = ""
     problem: str = ""
+    link: Part = None
 
     def say(self, key: str, **values: object) -> str:
         """A sentence of the catalogue."""
@@ -39,7 +40,7 @@ def document(frame: Frame, *parts: Part) -> bytes:
         tag("link", rel="stylesheet", href=f"{frame.base}/style.css"),
     )
     told = [
-        tag("section", frame.notice, class_="notice", role="status") if frame.notice else None,
+        tag("section", frame.notice, frame.link, class_="notice", role="status") if frame.notice else None,
         tag("section", frame.problem, class_="problem", role="alert") if frame.problem else None,
     ]
     body = tag("body", tag("main", *told, *parts))
@@ -76,13 +77,9 @@ def _state(frame: Frame, found: Mapping[str, Any], decision: Decision) -> Markup
         text = frame.say("decided", who=decision.who, when=when, version=decision.text_version)
         parts.append(tag("p", text, class_="soft"))
     if decision.must_ask_again:
-        more = [tag("li", f"{field.path}: {field.meaning}") for _, field in _wanted(decision)]
-        parts += [tag("p", frame.say("ask.again")), tag("ul", *more)]
+        more = [field for _, field in new_fields(decision.text_version, decision.levels)]
+        parts += [tag("p", frame.say("ask.again")), tag("div", _fields(frame, more), class_="table")]
     return tag("section", *parts)
-
-
-def _wanted(decision: Decision) -> Iterable[Any]:
-    return new_fields(decision.text_version, decision.levels)
 
 
 def _choice(frame: Frame, decision: Decision) -> Markup:
@@ -117,13 +114,8 @@ def _choice(frame: Frame, decision: Decision) -> Markup:
 def _level(frame: Frame, level: Level, checked: bool) -> Markup:
     name = f"level-{level.name}"
     box = tag("input", type="checkbox", name="level", id=name, value=level.name, checked=checked)
-    rows = [
-        tag("tr", tag("td", tag("code", field.path)), tag("td", field.meaning), tag("td", field.example))
-        for field in level.fields
-    ]
-    columns = [tag("th", frame.say(f"column.{key}"), scope="col") for key in ("field", "meaning", "example")]
-    table = tag("table", tag("thead", tag("tr", *columns)), tag("tbody", *rows))
-    details = tag("details", tag("summary", frame.say("details")), tag("div", table, class_="table"))
+    summary = tag("summary", frame.say("details", title=level.title))
+    details = tag("details", summary, tag("div", _fields(frame, level.fields), class_="table"))
     return tag(
         "div",
         box,
@@ -132,6 +124,22 @@ def _level(frame: Frame, level: Level, checked: bool) -> Markup:
         details,
         class_="level",
     )
+
+
+def _fields(frame: Frame, fields: Iterable[Field]) -> Markup:
+    rows = [
+        tag(
+            "tr",
+            tag("td", tag("code", field.path)),
+            tag("td", field.meaning),
+            tag("td", field.purpose),
+            tag("td", field.example),
+        )
+        for field in fields
+    ]
+    keys = ("field", "meaning", "purpose", "example")
+    columns = [tag("th", frame.say(f"column.{key}"), scope="col") for key in keys]
+    return tag("table", tag("thead", tag("tr", *columns)), tag("tbody", *rows))
 
 
 def _figures(frame: Frame, found: Mapping[str, Any]) -> Markup:
@@ -145,6 +153,7 @@ def _figures(frame: Frame, found: Mapping[str, Any]) -> Markup:
         ("parked", str(sum(found["parked"].values()) or frame.say("none"))),
         ("lost", str(lost or frame.say("none"))),
         ("error", found["last_error"] or frame.say("none")),
+        *(("trouble", sentence) for sentence in found["host_troubles"]),
     ]
     rows: list[Part] = []
     for key, value in pairs:
@@ -186,19 +195,22 @@ def _erase(frame: Frame) -> Markup:
         action=f"{frame.base}/erase",
     )
     notes = [tag("p", frame.say(key), class_="soft") for key in ("erase.note", "erase.collector")]
-    return tag("section", tag("h2", frame.say("erase")), *notes, form)
+    return tag("section", tag("h2", frame.say("erase")), *notes, form, id="erase")
 
 
 def _token(frame: Frame) -> Markup:
     return tag("input", type="hidden", name="token", value=frame.token)
 
 
-def preview(frame: Frame, parcels: Iterable[Parcel], further: int) -> bytes:
-    """The requests that would be sent now, byte for byte."""
+def preview(frame: Frame, parcels: Iterable[Parcel], further: int, instead: str = "") -> bytes:
+    """The requests that would be sent now, byte for byte; ``instead`` says why nothing is sent at all."""
+    lead = tag("p", frame.say("preview.lead"), class_="soft")
+    if instead:
+        lead = tag("p", instead, " ", frame.say("preview.if"))
     parts: list[Part] = [
         tag("p", tag("a", frame.say("back"), href=f"{frame.base}/")),
         tag("h1", frame.say("preview")),
-        tag("p", frame.say("preview.lead"), class_="soft"),
+        lead,
     ]
     sections = [_parcel(frame, number, parcel) for number, parcel in enumerate(parcels)]
     parts += sections or [tag("section", frame.say("preview.none"))]
@@ -222,7 +234,7 @@ def _parcel(frame: Frame, number: int, parcel: Parcel) -> Markup:
         tag("h2", f"POST {parcel.path}"),
         tag("p", line),
         tag("p", raw),
-        tag("pre", shown, tabindex="0"),
+        tag("pre", shown, tabindex="0", role="region", aria_label=parcel.path),
     )
 
 
