@@ -1,7 +1,7 @@
 """Random documents with planted secrets, for the property test of the sanitiser.
 
-Each secret is a canary: a random text that appears nowhere else, so finding it (or half of it) in what is kept
-proves a leak. Words that should be kept are marked the same way.
+Each secret is a canary: a random text that appears nowhere else, so finding it, or any ten characters of it, in what
+is kept, as it is or decoded, proves a leak. Words that should be kept are marked the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
+from tests.unit.sender.disguises import disguised, views
 
 ALNUM = string.ascii_letters + string.digits
 SECRET_NAMES = (
@@ -44,7 +46,30 @@ SECRET_NAMES = (
     "radosgw_key",
     "signature",
     "X-Service-Token",
+    "adminPassword",
+    "dbPass",
+    "accessToken",
+    "clientSecret",
+    "sshPrivateKey",
+    "userKey",
+    "X-Subject-Token",
+    "AWS_SECRET_ACCESS_KEY",
+    "PHPSESSID",
+    "pass",
+    "pin",
+    "Passwort",
+    "пароль",
+    "contraseña",
 )
+
+SHORT = frozenset({"pass", "pin", "dbPass", "userKey", "sshPrivateKey", "PHPSESSID"})
+"""Names that are ordinary words too: only before an equals sign or a colon do they announce a secret."""
+
+PART = 8
+"""So long are the parts looked for: a shorter secret as a whole; of a longer one no ten characters can stay."""
+
+GONE = object()
+"""Stands in an expected document for a word that was turned into a secret: no shape keeps it."""
 
 
 @dataclass
@@ -54,6 +79,7 @@ class Planted:
     random: random.Random
     secrets: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def secret(self, text: str) -> str:
         """Note a secret and return it."""
@@ -62,7 +88,7 @@ class Planted:
 
     def word(self) -> str:
         """A plain word that should be kept."""
-        made = "keep" + "".join(self.random.choices(string.ascii_lowercase, k=7))
+        made = "keen" + "".join(self.random.choices("bcdfghlmnrvwxz", k=7))
         self.words.append(made)
         return made
 
@@ -81,7 +107,8 @@ def _named_value(p: Planted) -> str:
 
 
 def _key_value(p: Planted) -> str:
-    name, value = p.random.choice(SECRET_NAMES), _named_value(p)
+    r = p.random
+    name, value = r.choice(SECRET_NAMES), _named_value(p)
     escaped = json.dumps(json.dumps({name: value}))
     nested = json.dumps({"message": json.dumps({"inner": {name: value}})})
     return p.random.choice(
@@ -94,13 +121,19 @@ def _key_value(p: Planted) -> str:
             nested,
             f"{name} = '{value}'",
             f"--{name}={value}",
-            f"--{name} {value}",
-            f"{name} is {value}",
+            f"--{name}={value}" if name in SHORT else f"--{name} {value}",
+            f"{name}: is {value}" if name in SHORT else f"{name} is {value}",
             f"{name} => {value}",
             f"{name}:\n  {value}",
-            f"<{name}>{value}</{name}>",
-            f"('{name}', '{value}')",
-            f'"{name}" , "{value}"',
+            f"{name}:\n  - {value}\n  - {_named_value(p)}",
+            f"{name}: |\n  {value}\n  {_named_value(p)}\n",
+            json.dumps({"a": {name: [value, {"b": [_named_value(p)]}]}}, indent=r.choice((None, 2)))[1:],
+            f"user=admin&{name}={quote(value)}&x=1",
+            f"{name}=\\n{value}",
+            f"{name}: '{value[:3]}\n{p.secret(_named_value(p))}'",
+            f"{name}={value}" if name in SHORT else f"<{name}>{value}</{name}>",
+            f"{name}='{value}'" if name in SHORT else f"('{name}', '{value}')",
+            f'"{name}": "{value}"' if name in SHORT else f'"{name}" , "{value}"',
         )
     )
 
@@ -108,6 +141,67 @@ def _key_value(p: Planted) -> str:
 def _bearer(p: Planted) -> str:
     r = p.random
     return f"{r.choice(('Bearer', 'bearer', 'Basic', 'Token'))} {p.secret(_chars(r, 12, 60))}"
+
+
+def _basic(p: Planted) -> str:
+    r = p.random
+    pair = f"{_chars(r, 4, 8)}:{p.secret(_chars(r, 8, 16))}"
+    coded = p.secret(base64.b64encode(pair.encode()).decode())
+    return r.choice(
+        (f"Authorization: Basic {coded}", f"sent {coded}", f"['Basic {coded}']", f"basic:{coded.rstrip('=')}")
+    )
+
+
+def _command(p: Planted) -> str:
+    r = p.random
+    password = p.secret(_chars(r, 8, 14))
+    return r.choice(
+        (f"sshpass -p {password} ssh node", f"mysql -uroot -p{password} nova", f"curl -u admin:{password} x")
+    )
+
+
+def _prose(p: Planted) -> str:
+    r = p.random
+    password = p.secret(_chars(r, 8, 14))
+    return r.choice(
+        (
+            f"Invalid password {password} given",
+            f"the token for admin is {password}",
+            f"wrong passphrase '{password}'",
+            f"secret   {password}",
+            f"no such api_key '{password}'",
+            f"{p.secret(_chars(r, 8, 10))}:{password}@there",
+        )
+    )
+
+
+def _place(p: Planted) -> str:
+    """Where something is: names of hosts and homes, and rarer ways to write addresses."""
+    r = p.random
+    name = _chars(r, 8, 12, string.ascii_lowercase)
+    four = [str(r.randint(10, 250)) for _ in range(4)]
+    pairs = [f"{r.randint(160, 255):02x}" for _ in range(6)]
+    forms = (
+        (f"{name}.", "intern.example.org"),
+        ("/home/", name),
+        ("-".join(four), ""),
+        ("_".join(four), ""),
+        (f"0x{r.randbytes(4).hex()}", ""),
+        (" ".join(pairs), ""),
+        (":".join(pair[1] for pair in pairs), ""),
+        (f"{r.randbytes(4).hex()}-1111-2222-3333-{r.randbytes(6).hex()}", ""),
+    )
+    told, plain = r.choice(forms)
+    p.secret(name if name in told + plain else told)
+    return f"at {told}{plain}"
+
+
+def _stored(p: Planted) -> str:
+    r = p.random
+    value = p.secret(_chars(r, 12, 18, string.ascii_letters))
+    return r.choice(
+        (f"{{SSHA}}{value}", f"ssh-ed25519 {value} x", f"$apr1${value}", f"ecdsa-sha2-nistp256 {value}")
+    )
 
 
 def _jwt(p: Planted) -> str:
@@ -119,7 +213,7 @@ def _url(p: Planted) -> str:
     r = p.random
     user, password, host = _chars(r, 5, 9), _chars(r, 6, 14), _chars(r, 6, 9, string.ascii_lowercase)
     scheme = r.choice(("http", "https", "mysql+pymysql", "amqp", "postgresql", "ftp"))
-    p.secrets += [password, f"{user}:"]
+    p.secrets += [password, f"{user}:", host]
     return f"{scheme}://{user}:{quote(password)}@{host}.{r.choice(('local', 'com'))}:{r.randint(1, 65535)}/db?{_query(p)}"  # noqa: E501
 
 
@@ -134,15 +228,35 @@ def _relative(p: Planted) -> str:
 
 def _pem(p: Planted) -> str:
     body = "\n".join(p.secret(base64.b64encode(p.random.randbytes(48)).decode()) for _ in range(3))
-    kind = p.random.choice(("RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY", "CERTIFICATE"))
-    whole = f"-----BEGIN {kind}-----\n{body}\n-----END {kind}-----"
+    kind = p.random.choice(
+        (
+            "RSA PRIVATE KEY",
+            "EC PRIVATE KEY",
+            "PRIVATE KEY",
+            "OPENSSH PRIVATE KEY",
+            "PGP PRIVATE KEY BLOCK",
+            "CERTIFICATE",
+        )
+    )
+    dashes = p.random.choice(("-----", "-----", "---- ", ""))
+    whole = f"{dashes}BEGIN {kind}{dashes[::-1]}\n{body}\n{dashes}END {kind}{dashes[::-1]}"
     return p.random.choice((whole, whole.replace("\n", "\\n")))
 
 
 def _email(p: Planted) -> str:
     r = p.random
-    name = _chars(r, 5, 10, string.ascii_lowercase)
-    return p.secret(f"{name}.{_chars(r, 4, 8)}") + r.choice(("@example.com", "@corp", "%40mail.example.org"))
+    letters = r.choice((string.ascii_lowercase, "абвгдежзик", "äöüßéèñ"))
+    name = f"{_chars(r, 5, 10, letters)}.{_chars(r, 4, 8)}"
+    there = r.choice(
+        ("@example.com", "@corp", "%40mail.example.org", "@почта.рф", "@xn--mller-kva.de", "@müller.de")
+    )
+    return r.choice(
+        (
+            p.secret(name) + there,
+            f'"{p.secret(_chars(r, 5, 9) + " x")}"@example.com',
+            p.secret(name) + "(at)x.org",
+        )
+    )
 
 
 def _ipv4(p: Planted) -> str:
@@ -154,9 +268,26 @@ def _ipv4(p: Planted) -> str:
 def _ipv6(p: Planted) -> str:
     r = p.random
     groups = [f"{r.randint(4096, 65535):x}" for _ in range(8)]
-    short = f"{groups[0]}:{groups[1]}::{groups[2]}"
-    return p.secret(r.choice((":".join(groups), short, f"fe80::{groups[3]}:{groups[4]}"))) + r.choice(
-        ("", "/64", "%eth0")
+    four = ".".join(str(r.randint(10, 250)) for _ in range(4))
+    forms = (
+        ":".join(groups),
+        ":".join(groups).upper(),
+        f"{groups[0]}:{groups[1]}::{groups[2]}",
+        f"fe80::{groups[3]}:{groups[4]}",
+        f"{groups[5]}:{groups[6]}::",
+        f"::ffff:{four}",
+        f"64:ff9b::{four}",
+    )
+    address = p.secret(r.choice(forms))
+    return r.choice(
+        (
+            address,
+            f"{address}/64",
+            f"{address}%eth0",
+            f"[{address}]:5000",
+            f"address:{address}",
+            f"on_{address}",
+        )
     )
 
 
@@ -164,8 +295,14 @@ def _mac(p: Planted) -> str:
     r = p.random
     pairs = [f"{r.randint(0, 255):02x}" for _ in range(6)]
     plain = "".join(pairs)
-    forms = [":".join(pairs), "-".join(pairs).upper(), f"{plain[:4]}.{plain[4:8]}.{plain[8:]}"]
-    return p.secret(r.choice(forms))
+    forms = [
+        ":".join(pairs),
+        "-".join(pairs).upper(),
+        f"{plain[:4]}.{plain[4:8]}.{plain[8:]}",
+        "_".join(pairs),
+    ]
+    infiniband = ":".join(f"{r.randint(0, 255):02x}" for _ in range(20))
+    return p.secret(r.choice((*forms, infiniband)))
 
 
 def _ssh(p: Planted) -> str:
@@ -195,6 +332,12 @@ def _random(p: Planted) -> str:
 
 IN_TEXT: tuple[Callable[[Planted], str], ...] = (
     _key_value,
+    _key_value,
+    _basic,
+    _command,
+    _prose,
+    _place,
+    _stored,
     _bearer,
     _jwt,
     _url,
@@ -223,13 +366,21 @@ IN_WORDS: tuple[Callable[[Planted], str], ...] = (
 )
 
 
+def in_text(p: Planted) -> str:
+    """A secret as it stands in a text, one in three of them disguised."""
+    written = p.random.choice(IN_TEXT)(p)
+    return disguised(p.random, written) if p.random.random() < 0.33 else written
+
+
 def error_text(p: Planted) -> str:
     """An error message: lines of words that should be kept, and secrets between them."""
     r = p.random
     lines = [f"Traceback of {p.word()} in {p.word()}, line {r.randint(1, 999)}:"]
     for _ in range(r.randint(1, 3)):
         # what stands after a secret on its line may go with it; before it, and on other lines, all is kept
-        lines += [f"{p.word()} {r.choice(IN_TEXT)(p)}", f"  {p.word()} at {p.word()}"]
+        lines += [f"{p.word()} {in_text(p)}", f"{p.word()} at {p.word()}"]
+        p.lines.append(lines[-1])
+    p.lines.append(lines[0])
     if r.random() < 0.1:
         lines.append(_pem(p)[:-30])  # cut off by our own limit: it has no end
     return "\n".join(lines)
@@ -248,32 +399,36 @@ def arbitrary(p: Planted, depth: int = 0) -> Any:
     }
 
 
-def spoil(p: Planted, value: Any, rate: float) -> Any:
-    """The same document with unlisted members added at any depth and some words turned into secrets."""
+def spoil(p: Planted, value: Any, rate: float) -> tuple[Any, Any]:
+    """A document with unlisted members added at any depth and some words turned into secrets, and what it should be
+    treated as: the same document without the additions, and ``GONE`` where the secrets stand.
+    """
     r = p.random
     if isinstance(value, dict):
-        spoilt = {key: spoil(p, inner, rate) for key, inner in value.items()}
+        pairs = {key: spoil(p, inner, rate) for key, inner in value.items()}
+        spoilt = {key: pair[0] for key, pair in pairs.items()}
         if r.random() < rate:
             spoilt[r.choice(SECRET_NAMES) + r.choice(("", "_2"))] = _named_value(p)
         if r.random() < rate:
             spoilt["x" + _chars(r, 3, 8)] = arbitrary(p)
-        return spoilt
+        return spoilt, {key: pair[1] for key, pair in pairs.items()}
     if isinstance(value, list):
-        return [spoil(p, inner, rate) for inner in value]
+        items = [spoil(p, inner, rate) for inner in value]
+        return [each[0] for each in items], [each[1] for each in items]
     if isinstance(value, str) and r.random() < rate / 4:
         p.words = [word for word in p.words if word not in value]
-        return r.choice(IN_WORDS)(p)
-    return value
+        return r.choice(IN_WORDS)(p), GONE
+    return value, value
 
 
 def leaks(p: Planted, kept: Any) -> list[str]:
-    """Secrets of which the whole, or a tell-tale part of 12 characters, is in what was kept."""
-    text = json.dumps(kept, ensure_ascii=False)
-    found = []
-    for secret in p.secrets:
-        parts = {secret, json.dumps(secret)[1:-1]} | {
-            secret[i : i + 12] for i in range(0, len(secret) - 12, 6)
-        }
-        if any(part in text for part in parts):
-            found.append(secret)
-    return found
+    """Secrets of which the whole, or any ten characters, can be read in what was kept."""
+    seen = "\n".join(views(json.dumps(kept, ensure_ascii=False)))
+    return [secret for secret in p.secrets if _is_told(secret, seen)]
+
+
+def _is_told(secret: str, seen: str) -> bool:
+    for written in {secret, json.dumps(secret, ensure_ascii=False)[1:-1]}:
+        if any(written[i : i + PART] in seen for i in range(0, max(1, len(written) - PART + 1), 3)):
+            return True
+    return False
