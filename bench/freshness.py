@@ -7,32 +7,29 @@ was sent is noted here, when it was loaded and published is read from the wareho
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
 from fleet.run import Probe, trickle
 from fuel_stat import state
 from fuel_stat.identity import installation_key
+from warehouse.dbt_runner import LAYERS
 
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "freshness.md"
 TARGET_P95_SECONDS = 90.0
-PARTS = (
-    ("landed → extraction begins", "sent_at", "load_started"),
-    ("extraction", "load_started", "load_finished"),
-    ("loaded → build begins (Airflow, a build under way)", "load_finished", "build_started"),
-    ("build: dbt, four layers", "build_started", "built"),
-    ("audit of the marts, integrity, staging, switch", "built", "published"),
-)
+# The steps that follow each other; the audit of raw runs beside them.
+STEPS = (*LAYERS, "integrity", "audit_marts", "stage", "switch")
+BESIDE = "audit_raw"
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,24 @@ class Journey:
     load_started: float
     load_finished: float
     build_started: float
-    built: float
     published: float
+    publication_id: int
 
     @property
     def seconds(self) -> float:
         return self.published - self.sent_at
+
+    def parts(self, steps: Mapping[str, float]) -> dict[str, float]:
+        """Seconds of each part; they add up to the whole. ``steps``: those of its publication."""
+        done = {step: steps[step] for step in STEPS}
+        building = self.published - self.build_started
+        return {
+            "lands, and waits for the next extraction": self.load_started - self.sent_at,
+            "extraction": self.load_finished - self.load_started,
+            "waits for the next build": self.build_started - self.load_finished,
+            **{f"build: {step}": seconds for step, seconds in done.items()},
+            "build: Airflow, between the steps": building - sum(done.values()),
+        }
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -87,7 +96,7 @@ def journeys(dsn: str, pepper: bytes, probes: Sequence[Probe]) -> list[Journey]:
             """
             select
                 probe.sent_at, extract(epoch from l.started_at), extract(epoch from l.finished_at),
-                extract(epoch from p.started_at), extract(epoch from p.built_at), extract(epoch from p.published_at)
+                extract(epoch from p.started_at), extract(epoch from p.published_at), p.publication_id
             from probe
             inner join pub.fct_action as f using (installation_key, external_id)
             inner join raw.action_logs as r on f.landing_id = r.landing_id and f.position = r.position
@@ -96,50 +105,92 @@ def journeys(dsn: str, pepper: bytes, probes: Sequence[Probe]) -> list[Journey]:
             where p.published_at is not null
             """
         ).fetchall()
-    return [Journey(*map(float, row)) for row in rows]
+    return [Journey(*map(float, row[:5]), publication_id=row[5]) for row in rows]
 
 
-def steps(dsn: str, since: float) -> list[tuple[Any, ...]]:
-    """Mean seconds of each step of the publications since then, and how many."""
+def steps(dsn: str, since: float) -> dict[int, dict[str, float]]:
+    """Seconds of each step of the publications since then."""
+    found: dict[int, dict[str, float]] = {}
     with psycopg.connect(dsn, autocommit=True) as connection:
-        return connection.execute(
-            "select s.step, avg(s.seconds), max(s.seconds), count(*) from ops.publication_step as s"
-            " where s.started_at > to_timestamp(%s) and s.succeeded group by s.step order by min(s.started_at)",
+        rows = connection.execute(
+            "select publication_id, step, seconds from ops.publication_step"
+            " where started_at > to_timestamp(%s) and succeeded",
             (since,),
-        ).fetchall()
+        )
+        for publication_id, step, seconds in rows:
+            found.setdefault(publication_id, {})[step] = seconds
+    return found
+
+
+def idle_cores(home: Path, seconds: float) -> dict[str, float]:
+    """Cores that each service of the stack uses, its children included, while nobody sends."""
+    leaders = {json.loads(file.read_text())["pid"]: file.stem for file in (home / "run").glob("*.json")}
+    before = _cpu_seconds(leaders)
+    time.sleep(seconds)
+    after = _cpu_seconds(leaders)
+    return {name: (after[name] - before.get(name, 0.0)) / seconds for name in sorted(after)}
+
+
+def _cpu_seconds(leaders: Mapping[int, str]) -> dict[str, float]:
+    used: dict[str, float] = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if (
+            fields and int(fields[3]) in leaders
+        ):  # the session; the times include children that were waited for
+            name = leaders[int(fields[3])]
+            used[name] = used.get(name, 0.0) + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 def report(
-    found: Sequence[Journey], sent: int, timed: Sequence[tuple[Any, ...]], seconds: float, rate: float
+    found: Sequence[Journey],
+    sent: int,
+    timed: Mapping[int, Mapping[str, float]],
+    idle: Mapping[str, float],
+    options: argparse.Namespace,
 ) -> str:
     """The page."""
     took = [one.seconds for one in found]
     p50, p95 = percentile(took, 0.5), percentile(took, 0.95)
     verdict = "kept" if p95 <= TARGET_P95_SECONDS and len(found) == sent else "MISSED"
+    publications = {one.publication_id for one in found}
     lines = [
         "# Freshness: from a POST to a published mart",
         "",
-        "Measured by `make bench-freshness` in the running embedded stack, collector, Airflow, dbt and servers on the",
-        f"same {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}. Nodes kept sending {rate:g} records a second",
-        f"for {seconds:.0f} s.",
+        "Measured by `make bench-freshness` in the running embedded stack: collector, three Postgres servers, Airflow, dbt,",
+        f"Great Expectations and the analytics API on the same {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}.",
+        f"Nodes kept sending {options.rate:g} records a second for {options.seconds:.0f} s, each a probe;"
+        f" {len(publications)} publications.",
         "",
         "| probes | published | p50 | p95 | slowest | target p95 |",
         "|---|---|---|---|---|---|",
         f"| {sent} | {len(found)} | {p50:.0f} s | {p95:.0f} s | {max(took):.0f} s"
         f" | {TARGET_P95_SECONDS:.0f} s: {verdict} |",
         "",
-        "Where the time goes (mean over the probes):",
+        *_where(found, timed),
         "",
-        "| part | seconds | share |",
-        "|---|---|---|",
+        f"While no node sent, for {options.idle:.0f} s before the measurement, the services used {sum(idle.values()):.3f}"
+        " cores",
+        "together: " + ", ".join(f"{name} {cores:.3f}" for name, cores in idle.items()) + ".",
     ]
-    total = statistics.fmean(took)
-    for name, start, end in PARTS:
-        mean = statistics.fmean(getattr(one, end) - getattr(one, start) for one in found)
-        lines.append(f"| {name} | {mean:.1f} | {100 * mean / total:.0f} % |")
-    lines += ["", "Steps of a publication:", "", "| step | mean | slowest | runs |", "|---|---|---|---|"]
-    lines += [f"| {step} | {mean:.1f} s | {slowest:.1f} s | {runs} |" for step, mean, slowest, runs in timed]
     return "\n".join(lines) + "\n"
+
+
+def _where(found: Sequence[Journey], timed: Mapping[int, Mapping[str, float]]) -> list[str]:
+    """The table of the parts, over the probes whose publication is known step by step."""
+    known = [one for one in found if one.publication_id in timed]
+    parts = [one.parts(timed[one.publication_id]) for one in known]
+    whole = statistics.fmean(one.seconds for one in known)
+    beside = statistics.fmean(timed[one.publication_id].get(BESIDE, 0.0) for one in known)
+    lines = ["Where the time goes (mean over the probes):", "", "| part | seconds | share |", "|---|---|---|"]
+    for name in parts[0]:
+        mean = statistics.fmean(one[name] for one in parts)
+        lines.append(f"| {name} | {mean:.1f} | {100 * mean / whole:.0f} % |")
+    return [*lines, "", f"`{BESIDE}` runs beside the first layers: {beside:.1f} s."]
 
 
 def main() -> int:
@@ -147,6 +198,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="how long nodes send")
     parser.add_argument("--rate", type=float, default=2.0, help="records a second")
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds to watch the idle stack before")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds to wait for the last probe")
     options = parser.parse_args()
     known, secrets = state.read_state(), state.read_secrets()
@@ -154,6 +206,7 @@ def main() -> int:
         print("bench: there is no running stack: `make up` first.", file=sys.stderr)
         return 2
     dsn = f"postgresql://fuel_warehouse:{secrets['WAREHOUSE_PASSWORD']}@127.0.0.1:{known['ports']['analytic']}/analytic"
+    idle = idle_cores(state.home(), options.idle)
     began = time.time()
     probes = send(known["urls"]["ingest"], state.home(), options.seconds, options.rate)
     deadline = time.monotonic() + options.patience
@@ -165,7 +218,7 @@ def main() -> int:
     if not found:
         print("bench: nothing was published.", file=sys.stderr)
         return 1
-    page = report(found, len(probes), steps(dsn, began), options.seconds, options.rate)
+    page = report(found, len(probes), steps(dsn, began), idle, options)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(page)
     print(page)

@@ -11,7 +11,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.shared import DEFAULTS, MARTS, RAW, START, address, pepper
 
-LAYERS = ("staging", "intermediate", "marts", "reports")
+LAYERS = {
+    "staging_intermediate": "Seeds, staging and intermediate models",
+    "marts": "The star schema",
+    "reports": "What the API answers from",
+}
 
 DOC = """
 ### build_marts
@@ -30,7 +34,7 @@ the first task is skipped and so is the rest.
 **When it fails**
 1. *audit_raw*, *audit_marts*: a blocking expectation failed. The log names it and examples; so do `/data-docs/`, `/api/v1/status` and
    `select * from ops.audit_trend where not succeeded`. Mend the data (`backfill` reloads days) or the rule; the next run publishes.
-2. *staging … reports* (`dbt_failed`): the log has each model and test with its time, the failed ones with their message.
+2. *staging_intermediate*, *marts*, *reports* (`dbt_failed`): the log has each model and test with its time, the failed ones with their message.
    `dbt build --select <model>` repeats one by hand.
 3. *publish* `lock_timeout`: a reader holds a view whose columns change. It was retried; end the reader
    (`select * from pg_stat_activity`) and clear the task.
@@ -122,9 +126,9 @@ def build_marts() -> None:
 
     audited = raw_group()
     before: Any = None
-    for name in LAYERS:
+    for name, what in LAYERS.items():
 
-        @task_group(group_id=name, tooltip=f"dbt models of the layer {name}")
+        @task_group(group_id=name, tooltip=what)
         def layer_group(layer: str) -> Any:
             return build.override(task_id="dbt_build")(publication, layer)
 

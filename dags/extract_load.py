@@ -6,20 +6,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DeltaTriggerTimetable, Param, dag, task
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.shared import DEFAULTS, RAW, START, address, pepper
-
-EVERY = timedelta(seconds=15)
+from dags.shared import DEFAULTS, LANDED, RAW, START, address, pepper
 
 DOC = """
 ### extract_load
 
 Loads everything that has landed at the collector since the last run from its **standby** into `raw`.
 
-**Schedule.** Every 15 seconds, one run at a time: a run that takes longer is followed at once by the next. A run that finds
-nothing new is *skipped* and starts nothing; one that loaded something updates the asset `fuel_stat_raw`, which starts `build_marts`.
+**Schedule.** When something has landed: a watch in the triggerer looks at the standby every second and updates the asset
+`fuel_stat_landed`, so that a run begins when the last has ended and the machine is idle when no node sends. While dbt builds, the next
+run is held until the build has got its tables (a minute at most). Every five minutes one runs anyway, should the watch be down.
+A run that finds nothing new is *skipped*; one that loaded something updates `fuel_stat_raw`, which starts `build_marts`.
 
 **Safe to run again?** Always. Rows and watermark are written in one transaction; a run killed at any moment leaves nothing behind, and
 the next one takes up from the watermark. Loading a window twice changes nothing.
@@ -32,13 +32,16 @@ with what was loaded (only after an intended restore, see the runbook).
    goes on meanwhile, nothing is lost: the next run loads it all.
 2. `extraction_running`: a reload, backfill or an erasure holds the lock. It is retried by itself.
 3. `source_went_back`, `source_shares_no_history`: the primary was restored. Read `docs/runbooks` before you do anything else.
-4. Anything else: the task's log has the code and a sentence; `select * from ops.load order by load_id desc` has the history.
+4. No runs although nodes send: look for `watch_cannot_ask` in the triggerer's log (`fuel-stat logs airflow-triggerer`).
+5. Anything else: the task's log has the code and a sentence; `select * from ops.load order by load_id desc` has the history.
 """
 
 
 @dag(
     dag_id="extract_load",
-    schedule=DeltaTriggerTimetable(EVERY),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("*/5 * * * *", timezone="UTC"), assets=[LANDED]
+    ),
     start_date=START,
     catchup=False,
     max_active_runs=1,
@@ -60,7 +63,7 @@ with what was loaded (only after an intended restore, see the runbook).
 def extract_load() -> None:
     """One task: everything else is in ``warehouse.extract``."""
 
-    @task(pool="standby", outlets=[RAW], retries=3, retry_delay=timedelta(seconds=10))
+    @task(pool="standby", inlets=[LANDED], outlets=[RAW], retries=3, retry_delay=timedelta(seconds=10))
     def extract(params: dict[str, Any], run_id: str) -> dict[str, Any]:
         """Load what is new; skipped when nothing is."""
         from warehouse.extract import Options, run_extract

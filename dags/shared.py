@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset, BaseHook, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import Asset, AssetWatcher, BaseHook, ExceptionRetryPolicy, RetryAction, RetryRule
 
+from dags.watch import LandedTrigger
+
+LANDED = Asset(
+    name="fuel_stat_landed",
+    uri="postgres://collector/collector/collector/landing",
+    group="collector",
+    extra={"what": "requests as the collector accepted them, redacted and compressed"},
+    watchers=[AssetWatcher(name="fuel_stat_landed", trigger=LandedTrigger())],
+)
 RAW = Asset(
     name="fuel_stat_raw",
     uri="postgres://analytic/analytic/raw/records",

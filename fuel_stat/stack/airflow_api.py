@@ -22,7 +22,11 @@ _READ_TRIES = 4
 
 
 class AirflowApiError(FuelStatError):
-    """Airflow refused a request or did not answer."""
+    """Airflow refused a request or did not answer. ``status`` is that of a refusal."""
+
+    def __init__(self, code: str, sentence: str, status: int | None = None) -> None:
+        super().__init__(code, sentence)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,8 @@ class AirflowApi:
             sentence = f"Airflow does not answer at {self._client.base_url} ({type(error).__name__})."
             raise AirflowApiError("airflow_silent", sentence) from error
         if answer.is_error:
-            raise AirflowApiError(
-                "airflow_refused", f"{method} {path}: {answer.status_code} {answer.text[:300]}"
-            )
+            sentence = f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+            raise AirflowApiError("airflow_refused", sentence, answer.status_code)
         return answer.json() if answer.content else None
 
     def _patiently(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
@@ -125,6 +128,16 @@ class AirflowApi:
     def pause(self, dag: str, paused: bool) -> None:
         """Pause or unpause a DAG."""
         self.request("PATCH", f"dags/{dag}", params={"update_mask": "is_paused"}, json={"is_paused": paused})
+
+    def reparse(self, dag: str) -> None:
+        """Have the DAG's file read again now, not at its next turn."""
+        token = self.request("GET", f"dags/{dag}")["file_token"]
+        try:
+            self.request("PUT", f"parseDagFile/{token}")
+        except AirflowApiError as error:
+            # Somebody has asked for the same already.
+            if error.status != httpx.codes.CONFLICT:
+                raise
 
     def ensure_pools(self, slots: Mapping[str, int]) -> None:
         """Make the pools that are missing; those that exist keep the slots that an operator gave them."""

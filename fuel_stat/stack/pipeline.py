@@ -55,6 +55,9 @@ def unpause(api: AirflowApi, dags: list[str]) -> None:
     for dag in dags:
         if paused.get(dag):
             api.pause(dag, False)
+    if EXTRACT in dags and paused.get(EXTRACT):
+        # The watch that starts it is taken up when its file is read.
+        api.reparse(EXTRACT)
 
 
 def run(
@@ -66,7 +69,7 @@ def run(
     timeout: float,
     say: Callable[[str], None],
 ) -> list[Run]:
-    """Trigger a DAG; follow it, and after the extraction the build that it causes (none when nothing was new).
+    """Trigger a DAG; follow it, and after the extraction the build of what it loaded (skipped when nothing was new).
 
     Returns:
         The runs, each as it was when it was last looked at.
@@ -84,7 +87,7 @@ def run(
     deadline = time.monotonic() + timeout
     runs = [follow(api, first, deadline, say)]
     if dag == EXTRACT and BUILD in api.dags():
-        runs += [follow(api, build, deadline, say) for build in _builds(api, runs[0], deadline, say)]
+        runs.append(follow(api, _build(api, runs[0], deadline, say), deadline, say))
     return runs
 
 
@@ -110,18 +113,19 @@ def follow(api: AirflowApi, of: Run, deadline: float, say: Callable[[str], None]
         time.sleep(_POLL_SECONDS)
 
 
-def _builds(api: AirflowApi, cause: Run, deadline: float, say: Callable[[str], None]) -> list[Run]:
-    """The build that the extraction's asset event started, maybe together with other events.
+def _build(api: AirflowApi, cause: Run, deadline: float, say: Callable[[str], None]) -> Run:
+    """The build that covers what the extraction could load.
 
-    An extraction that found nothing new changes no asset; then the builds count that are under way already: the
-    schedule's own extraction was quicker and took the rows.
+    The one that its asset event started, maybe together with other events. An extraction that found nothing new changes
+    no asset: another run was quicker and took the rows, and whether they are published nobody knows. So a build is
+    triggered; it stands in line behind one that is under way, and is skipped when nothing is left to do.
     """
     if not api.has_events(cause):
-        return [run for run in api.runs(BUILD) if not run.finished]
+        return api.trigger(BUILD)
     while True:
         for run in api.runs(BUILD):
             if cause.run_id in api.caused_by(run):
-                return [run]
+                return run
         say(f"waiting for {BUILD}")
         _check(deadline, f"{BUILD} was not started by {cause.run_id}")
         time.sleep(_POLL_SECONDS)

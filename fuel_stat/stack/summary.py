@@ -61,6 +61,8 @@ def _surfaces(stack: Stack) -> str:
     rows = [
         ("Collector", wiring.url("ingest") + "/api/v1/", "", ""),
         ("Analytics API and page", wiring.url("analytics") + "/", "", ""),
+        ("Data docs (audits)", wiring.url("analytics") + "/data-docs/", "", ""),
+        ("Model docs (dbt)", wiring.url("analytics") + "/dbt-docs/", "", ""),
         ("Airflow", wiring.url("airflow") + "/", airflow_setup.USER, secrets["AIRFLOW_ADMIN_PASSWORD"]),
     ]
     for name in ("collector_primary", "collector_standby", "analytic"):

@@ -97,12 +97,16 @@ MARTS_BREAKS = {
     "installations_not_lost_share": "insert into ops.publication_table values"
     " ((select publication_id from ops.published), 'dim_installation', 10, 0, 0, 0)",
     "action_key_unique": "insert into build.fct_action select * from build.fct_action",
-    "actions_reconcile_with_raw": _record("action_logs", {**ACTION, "external_id": 2}),
+    "actions_reconcile_with_raw": _record("action_logs", {**ACTION, "external_id": 2})
+    + ";"
+    + _record("action_logs", {**ACTION, "external_id": 3}),
     "actions_have_installation": "update build.fct_action set installation_key = gen_random_uuid()",
     "actions_within_clamp": "update build.fct_action set event_day = event_day + 2",
     "actions_duration_positive": "update build.fct_action set duration_seconds = -1",
     "workload_key_unique": "insert into build.fct_workload_record select * from build.fct_workload_record",
-    "workloads_reconcile_with_raw": _record("oswl_stats", {**WORKLOAD, "id": 2}),
+    "workloads_reconcile_with_raw": _record("oswl_stats", {**WORKLOAD, "id": 2})
+    + ";"
+    + _record("oswl_stats", {**WORKLOAD, "id": 3}),
     "reports_leave_filtered_out": "update build.dim_installation set is_filtered = true",
     "action_mix_drift": "insert into build.fct_action select gen_random_uuid(), 1, now(),"
     " (now() at time zone 'UTC')::date - case when i % 2 = 0 then 1 else 9 end, 1,"
@@ -181,6 +185,38 @@ def test_each_expectation_has_a_row_that_breaks_it(connection, suite, breaks):
             if name not in _broken(connection, subjects):
                 unseen.append(name)
     assert unseen == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suite", "breaks"), [("raw", RAW_BREAKS), ("marts", MARTS_BREAKS)])
+def test_each_blocking_expectation_blocks_a_publication(connection, analytic_db, suite, breaks):
+    """Great Expectations reports every one that is broken; the database refuses a publication for each of them alone,
+    by its name, and readers keep the one before."""
+    shown = _published(connection)
+    subjects = audit.subjects(connection, suite)
+    blocking = {one.name for subject in subjects for one in subject.measures if one.severity == "block"}
+    begun = publish.begin(connection).publication_id
+    # Changes first: they are about all rows, and would mend what an added row breaks.
+    for name in sorted(blocking, key=lambda name: breaks[name].startswith("insert")):
+        connection.execute(breaks[name].encode())
+    with pytest.raises(audit.AuditError) as failed:
+        audit.audit(connection, analytic_db.dsn("fuel_warehouse"), begun, suite)
+    assert set(failed.value.failed) == blocking
+
+    for name in blocking:
+        alone = publish.begin(connection).publication_id
+        connection.execute(
+            "insert into ops.audit_result (publication_id, suite, expectation, table_name, severity, succeeded, detail)"
+            " select %(alone)s, suite, expectation, table_name, severity, expectation <> %(name)s, detail"
+            " from ops.audit_result where publication_id = %(begun)s and suite = %(suite)s"
+            " union all select %(alone)s, other, 'x', 'x', 'block', true, null"
+            " from unnest(array['raw', 'marts']) as other where other <> %(suite)s",
+            {"alone": alone, "name": name, "begun": begun, "suite": suite},
+        )
+        with pytest.raises(publish.PublicationError, match=name) as refused:
+            publish.mark_audited(connection, alone)
+        assert refused.value.code == "audit_failed"
+    assert publish.current(connection).publication_id == shown
 
 
 def test_names_are_unique_and_sentences_are_for_people():

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -93,52 +94,67 @@ def test_partitions_and_backups_run_through_airflow(stack: Stack) -> None:
     assert "verified" in stack.cli("backups", "list").stdout
 
 
-@pytest.mark.evidence
-@pytest.mark.timeout(1800)
-def test_a_failed_audit_is_visible_and_keeps_the_published_numbers(stack: Stack) -> None:
-    """A row that breaks a blocking expectation: the build fails in Airflow with the reason, readers keep their version,
-    and the run after the mending publishes again."""
-    assert stack.cli("fleet", "run", "--nodes", "6", "--seed", "77").returncode == 0
-    stack.run_pipeline(timeout=900)
-    ((before,),) = stack.rows("analytic", "select publication_id from ops.published")
-    stack.rows(
-        "analytic",
-        "insert into raw.action_logs select gen_random_uuid(), 0, load_id, installation_key, received_at, 7, record"
-        " from raw.action_logs limit 1 returning landing_id",
+def published(stack: Stack) -> tuple[Any, ...]:
+    """Number, rows of a fact, and how the last attempt ended, as a reader sees them."""
+    query = (
+        "select s.publication_id, (select count(*) from marts.fct_action), s.last_state"
+        " from ops.publication_status as s"
     )
-    failed = stack.cli(
-        "pipeline", "run", "--wait", "--dag", "build_marts", "--conf", '{"force": true}', timeout=900
-    )
-    assert failed.returncode == 1
-    ((published, last, reason),) = stack.rows(
-        "analytic", "select publication_id, last_state, last_error from ops.publication_status"
-    )
-    assert (published, last) == (before, "failed")
-    assert reason
-    stack.rows("analytic", "delete from raw.action_logs where tier = 7 returning landing_id")
-    done = stack.cli(
-        "pipeline", "run", "--wait", "--dag", "build_marts", "--conf", '{"force": true}', timeout=900
-    )
-    assert done.returncode == 0, done.stderr
-    ((after,),) = stack.rows("analytic", "select publication_id from ops.published")
-    assert after > before
+    (row,) = stack.rows("analytic", query, role="fuel_analytics")
+    return row
 
 
-@pytest.mark.evidence
-@pytest.mark.timeout(1800)
-def test_a_backfill_repairs_raw_and_publishes(stack: Stack) -> None:
-    """A row that was deleted from raw comes back with a reload of its day, and the counts agree again."""
-    assert stack.cli("fleet", "run", "--nodes", "6", "--seed", "78").returncode == 0
-    stack.run_pipeline(timeout=900)
-    ((day,),) = stack.rows(
-        "analytic", "select (max(received_at) at time zone 'UTC')::date::text from raw.action_logs"
-    )
-    stack.rows(
+def failed_task(stack: Stack) -> tuple[str, str]:
+    """The task at which the newest build failed in Airflow, and its log."""
+    runs = stack.airflow("GET", "dags/build_marts/dagRuns", params={"limit": 20, "order_by": "-run_after"})
+    run = next(run for run in runs["dag_runs"] if run["state"] == "failed")
+    path = f"dags/build_marts/dagRuns/{run['dag_run_id']}/taskInstances"
+    tasks = {task["task_id"]: task for task in stack.airflow("GET", path)["task_instances"]}
+    assert tasks["publication.publish"]["state"] == "upstream_failed"
+    (failed,) = [name for name, task in tasks.items() if task["state"] == "failed"]
+    log = stack.airflow("GET", f"{path}/{failed}/logs/{tasks[failed]['try_number']}")
+    return failed, str(log["content"])
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(900)
+def test_a_failed_audit_keeps_the_numbers_and_says_why_and_a_backfill_repairs(
+    stack: Stack, page: Page
+) -> None:
+    """A record vanishes from raw: the build is refused in Airflow, the API and the page with the record's name, readers
+    keep what they have, whom it concerns is told; a backfill of the day brings it back and publishes."""
+    assert stack.cli("fleet", "run", "--nodes", "3", "--seed", "77").returncode == 0
+    stack.run_pipeline(timeout=600)
+    version, rows, _ = published(stack)
+    ((lost, day),) = stack.rows(
         "analytic",
-        "delete from raw.action_logs where ctid in (select max(ctid) from raw.action_logs) returning 1",
+        "delete from raw.action_logs where ctid = (select max(ctid) from raw.action_logs)"
+        " returning landing_id::text || '/' || position, (received_at at time zone 'UTC')::date::text",
     )
+    refused = stack.cli(
+        "pipeline", "run", "--wait", "--dag", "build_marts", "--conf", '{"force": true}', timeout=600
+    )
+    assert refused.returncode == 1
+    assert "publication.audit_marts" in refused.stderr
+
+    assert published(stack) == (version, rows, "failed")
+    task, log = failed_task(stack)
+    assert task == "publication.audit_marts"
+    assert "integrity_equation" in log
+    status = httpx.get(f"{stack.analytics_url}/api/v1/status", trust_env=False, timeout=30).json()
+    assert (status["status"], status["publication"]["id"]) == ("audit_failed", version)
+    assert f"{lost} is missing in raw" in status["audit"]["reason"]
+    page.goto(f"{stack.analytics_url}/")
+    expect(page.get_by_text(lost).filter(visible=True).first).to_be_visible()
+    told = stack.rows("analytic", "select dag, task, code from ops.pipeline_failure order by 1, 2, 3")
+    assert ("build_marts", "publication.audit_marts", "audit_failed") in told
+    assert 'code="audit_failed"' in (stack.home / "metrics" / "pipeline.prom").read_text()
     assert stack.cli("reconcile").returncode == 1
+
     conf = f'{{"first_day": "{day}", "last_day": "{day}"}}'
-    done = stack.cli("pipeline", "run", "--wait", "--dag", "backfill", "--conf", conf, timeout=900)
+    done = stack.cli("pipeline", "run", "--wait", "--dag", "backfill", "--conf", conf, timeout=600)
     assert done.returncode == 0, done.stderr
+    after, rows_after, state = published(stack)
+    assert after > version
+    assert (rows_after, state) == (rows, "published")
     assert stack.cli("reconcile").returncode == 0

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from warehouse import dbt_runner
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 DAGS = {"extract_load", "build_marts", "backfill", "backup_collector", "maintain_partitions"}
 # In a process of its own: Airflow changes logging, warnings and the environment of whoever imports it.
@@ -32,7 +34,8 @@ def task(t):
         "owner": t.owner, "retries": t.retries, "retry_delay": t.retry_delay.total_seconds(),
         "timeout": t.execution_timeout.total_seconds() if t.execution_timeout else None, "pool": t.pool,
         "callback": bool(t.on_failure_callback), "upstream": sorted(t.upstream_task_ids),
-        "outlets": [a.name for a in t.outlets], "doc": bool(t.doc or t.doc_md or t.__doc__),
+        "inlets": [a.name for a in t.inlets], "outlets": [a.name for a in t.outlets],
+        "doc": bool(t.doc or t.doc_md or t.__doc__),
     }
 print("@@" + json.dumps({
     "errors": bag.import_errors,
@@ -117,10 +120,12 @@ def test_the_build_waits_for_the_extraction_and_publishes_last(bag):
     build = bag["dags"]["build_marts"]
     tasks = build["tasks"]
     assert build["timetable"] == "AssetOrTimeSchedule"
-    assert bag["dags"]["extract_load"]["tasks"]["extract"]["outlets"] == ["fuel_stat_raw"]
-    assert set(build["groups"]) == {"raw", "staging", "intermediate", "marts", "reports", "publication"}
-    assert "staging.dbt_build" in tasks["intermediate.dbt_build"]["upstream"]
-    assert "intermediate.dbt_build" in tasks["marts.dbt_build"]["upstream"]
+    extract = bag["dags"]["extract_load"]
+    assert extract["timetable"] == "AssetOrTimeSchedule"
+    assert extract["tasks"]["extract"]["inlets"] == ["fuel_stat_landed"]
+    assert extract["tasks"]["extract"]["outlets"] == ["fuel_stat_raw"]
+    assert set(build["groups"]) == {"raw", *dbt_runner.LAYERS, "publication"}
+    assert "staging_intermediate.dbt_build" in tasks["marts.dbt_build"]["upstream"]
     assert "marts.dbt_build" in tasks["reports.dbt_build"]["upstream"]
     assert "reports.dbt_build" in tasks["publication.audit_marts"]["upstream"]
     assert {"raw.audit_raw", "publication.audit_marts"} <= set(tasks["publication.publish"]["upstream"])
