@@ -161,8 +161,8 @@ def report(
     lines = [
         "# Freshness: from a POST to a published mart",
         "",
-        "Measured by `make bench-freshness` in the running embedded stack: collector, three Postgres servers, Airflow, dbt,",
-        f"Great Expectations and the analytics API on the same {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}.",
+        "Measured by `make bench-freshness` in the running embedded stack: collector, three Postgres servers, Airflow,",
+        f"dbt, Great Expectations and the analytics API on the same {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}.",
         f"Nodes kept sending {options.rate:g} records a second for {options.seconds:.0f} s, each a probe;"
         f" {len(publications)} publications.",
         "",
@@ -173,9 +173,9 @@ def report(
         "",
         *_where(found, timed),
         "",
-        f"While no node sent, for {options.idle:.0f} s before the measurement, the services used {sum(idle.values()):.3f}"
-        " cores",
-        "together: " + ", ".join(f"{name} {cores:.3f}" for name, cores in idle.items()) + ".",
+        f"While no node sent, for {options.idle:.0f} s before the measurement, the services together used"
+        f" {sum(idle.values()):.3f} cores:",
+        ", ".join(f"{name} {cores:.3f}" for name, cores in idle.items()) + ".",
     ]
     return "\n".join(lines) + "\n"
 
