@@ -162,7 +162,8 @@ def report(
         "# Freshness: from a POST to a published mart",
         "",
         "Measured by `make bench-freshness` in the running embedded stack: collector, three Postgres servers, Airflow,",
-        f"dbt, Great Expectations and the analytics API on the same {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}.",
+        f"dbt, Great Expectations and the analytics API on the same {os.cpu_count()} cores;"
+        f" {datetime.now(UTC):%Y-%m-%d}.",
         f"Nodes kept sending {options.rate:g} records a second for {options.seconds:.0f} s, each a probe;"
         f" {len(publications)} publications.",
         "",

@@ -219,6 +219,23 @@ def test_each_blocking_expectation_blocks_a_publication(connection, analytic_db,
     assert publish.current(connection).publication_id == shown
 
 
+def test_results_are_kept_with_their_trend(connection):
+    """Each result stands beside what the same expectation saw before, and how often it failed lately."""
+    for observed, succeeded in ((0, True), (3, False), (7, False)):
+        begun = publish.begin(connection).publication_id
+        connection.execute(
+            "insert into ops.audit_result (publication_id, suite, expectation, table_name, severity, succeeded,"
+            " observed) values (%s, 'marts', 'keys', 't', 'warn', %s, %s),"
+            " (%s, 'marts', 'other', 't', 'warn', true, 1)",
+            (begun, succeeded, observed, begun),
+        )
+    trend = connection.execute(
+        "select observed, observed_before, succeeded_before, failures_in_last_hundred from ops.audit_trend"
+        " where expectation = 'keys' order by publication_id"
+    ).fetchall()
+    assert trend == [(0, None, None, 0), (3, 0, True, 1), (7, 3, False, 2)]
+
+
 def test_names_are_unique_and_sentences_are_for_people():
     """The trend hangs on the names; the page shows the sentences."""
     measures = [one for subject in (*raw.SUBJECTS, *marts.SUBJECTS) for one in subject.measures]

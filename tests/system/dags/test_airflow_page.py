@@ -68,8 +68,10 @@ def test_an_engineer_triggers_the_extraction_with_a_parameter_and_sees_it_succee
     field = dialog.locator("input[name=element_chunk_landings]")
     field.fill(str(chunk))
     field.press("Tab")
-    dialog.get_by_role("button", name="Trigger", exact=True).click()
-    stack.wait_until(lambda: bool(manual_runs(stack, chunk)), "the run that the page triggered", 60)
+    with page.expect_response(lambda answer: answer.request.method == "POST") as answered:
+        dialog.get_by_role("button", name="Trigger", exact=True).click()
+    assert answered.value.ok, answered.value.text()
+    stack.wait_until(lambda: bool(manual_runs(stack, chunk)), answered.value.text(), 30)
     stack.wait_until(
         lambda: manual_runs(stack, chunk)[0]["state"] in ("success", "failed"), "the end of the run", 240
     )
@@ -144,6 +146,9 @@ def test_a_failed_audit_keeps_the_numbers_and_says_why_and_a_backfill_repairs(
     status = httpx.get(f"{stack.analytics_url}/api/v1/status", trust_env=False, timeout=30).json()
     assert (status["status"], status["publication"]["id"]) == ("audit_failed", version)
     assert f"{lost} is missing in raw" in status["audit"]["reason"]
+    docs = httpx.get(f"{stack.analytics_url}/data-docs/", trust_env=False, timeout=30)
+    assert 'href="marts/index.html"' in docs.text
+    assert 'href="raw/index.html"' in docs.text
     page.goto(f"{stack.analytics_url}/")
     expect(page.get_by_text(lost).filter(visible=True).first).to_be_visible()
     told = stack.rows("analytic", "select dag, task, code from ops.pipeline_failure order by 1, 2, 3")

@@ -6,11 +6,12 @@ import configparser
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fuel_stat.errors import OperatorError
-from fuel_stat.stack import secrets
+from fuel_stat.stack import secrets, summary
 from fuel_stat.stack.environment import QUIET, Wiring
 from fuel_stat.stack.layout import Layout
 from fuel_stat.stack.services import AIRFLOW, airflow_services
@@ -110,3 +111,14 @@ def test_a_lost_pepper_is_never_replaced_silently(tmp_path: Path) -> None:
         secrets.ensure(tmp_path, data_exists=True)
     assert caught.value.code == "secrets_lost"
     assert not (tmp_path / "secrets.env").exists()
+
+
+def test_up_ends_with_the_address_of_every_surface(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collector, page, the audits' and models' documentation, Airflow with its login, each server."""
+    monkeypatch.setattr(summary, "_numbers", lambda _: "")
+    shown = summary.text(SimpleNamespace(wiring=wiring, layout=wiring.layout), [])  # type: ignore[arg-type]
+    page = wiring.url("analytics")
+    for address in (wiring.url("ingest"), f"{page}/data-docs/", f"{page}/dbt-docs/", wiring.url("airflow")):
+        assert address in shown
+    assert f"password {wiring.secrets['AIRFLOW_ADMIN_PASSWORD']}" in shown
+    assert wiring.secrets["PEPPER"] not in shown
