@@ -56,6 +56,21 @@ def _common(kind: str) -> tuple[Measure, ...]:
     )
 
 
+def _clusters_have(path: str, condition: str, release: str = "") -> str:
+    """A cluster has a text at ``path`` that fulfils a JSON path condition, in structures of these releases."""
+    found = f"record @? '$.clusters[*].{path} ? (@.type() == \"string\" && {condition})'"
+    return f"{found} and (record #>> '{{fuel_release,release}}') ~ '{release}'" if release else found
+
+
+def _among(*names: str) -> str:
+    return " && ".join(f'@ != "{name}"' for name in names)
+
+
+# Environments got "partially_deployed" with 9.0; CentOS went with 7.0.
+_STATUSES = ("new", "deployment", "operational", "error", "stopped", "remove", "update", "update_error")
+_BEFORE_9 = r"^[678]\."
+_FROM_7 = r"^([789]|10)\."
+
 ACTION_LOGS = Subject(
     "raw.action_logs",
     _new("action_logs"),
@@ -124,6 +139,38 @@ STRUCTURES = Subject(
             " or (record #>> '{fuel_release,release}') ~ '^(8|9|10)\\.[0-9]'"
             " and not (record ? 'fuel_packages' or record -> 'fuel_release' ? 'build_id')",
             "Before 8.0 a structure carries build_id, from 8.0 on fuel_packages: filtering by build needs it.",
+            severity="warn",
+            offender=_LANDING,
+        ),
+    ),
+)
+
+DOMAINS = Subject(
+    "raw.installation_structure",
+    _new("installation_structure"),
+    (
+        bad_rows(
+            "structures_statuses_of_release",
+            _clusters_have("status", _among(*_STATUSES, "partially_deployed"))
+            + " or "
+            + _clusters_have("status", '@ == "partially_deployed"', _BEFORE_9),
+            "An environment's status is one that its release knows: another one is counted as not operable.",
+            severity="warn",
+            offender=_LANDING,
+        ),
+        bad_rows(
+            "structures_modes_known",
+            _clusters_have("mode", _among("multinode", "ha_compact", "ha_full")),
+            "The modes of deployment are multinode, ha_compact and ha_full.",
+            severity="warn",
+            offender=_LANDING,
+        ),
+        bad_rows(
+            "structures_oses_of_release",
+            _clusters_have("release.os", _among("Ubuntu", "CentOS"))
+            + " or "
+            + _clusters_have("release.os", '@ == "CentOS"', _FROM_7),
+            "Environments run on Ubuntu, before 7.0 also on CentOS.",
             severity="warn",
             offender=_LANDING,
         ),
@@ -224,4 +271,4 @@ VOLUME = Subject(
     ),
 )
 
-SUBJECTS = (ACTION_LOGS, STRUCTURES, WORKLOADS, COMPLETENESS, VOLUME)
+SUBJECTS = (ACTION_LOGS, STRUCTURES, DOMAINS, WORKLOADS, COMPLETENESS, VOLUME)

@@ -62,6 +62,11 @@ def _body(**changes: Any) -> dict[str, Any]:
     return {**ACTION, "body": {**ACTION["body"], **changes}}  # type: ignore[dict-item]
 
 
+def _cluster(**fields: Any) -> str:
+    """A structure of 8.0 with one cluster."""
+    return _record("installation_structure", {**STRUCTURE, "clusters": [fields]})
+
+
 RAW_BREAKS = {
     **_common("action_logs"),
     **_common("installation_structure"),
@@ -80,6 +85,9 @@ RAW_BREAKS = {
     "structures_identified_by_release": _record(
         "installation_structure", {"clusters": [], "fuel_release": {"release": "9.0"}}
     ),
+    "structures_statuses_of_release": _cluster(status="partially_deployed"),
+    "structures_modes_known": _cluster(mode="solo"),
+    "structures_oses_of_release": _cluster(release={"os": "CentOS"}),
     "workloads_resource_type_known": _record("oswl_stats", {**WORKLOAD, "resource_type": "secret"}),
     "workloads_data_complete": _record("oswl_stats", {**WORKLOAD, "resource_data": {"added": []}}),
     "loads_hold_what_the_source_said": "update ops.load_window set records = records + 1",
@@ -234,6 +242,21 @@ def test_results_are_kept_with_their_trend(connection):
         " where expectation = 'keys' order by publication_id"
     ).fetchall()
     assert trend == [(0, None, None, 0), (3, 0, True, 1), (7, 3, False, 2)]
+
+
+def test_value_domains_depend_on_the_release(connection):
+    """What a later release knows is no surprise there, what an earlier one knew neither; null is always allowed."""
+    begun = publish.begin(connection)
+    later = {**STRUCTURE, "fuel_release": {"release": "9.0"}}
+    earlier = {**STRUCTURE, "fuel_release": {"release": "6.1", "build_id": "1"}}
+    for structure, cluster in (
+        (later, {"status": "partially_deployed", "mode": "ha_compact", "release": {"os": "Ubuntu"}}),
+        (earlier, {"status": "operational", "mode": "multinode", "release": {"os": "CentOS"}}),
+        (STRUCTURE, {"status": None, "mode": None, "release": {"os": None}}),
+    ):
+        connection.execute(_record("installation_structure", {**structure, "clusters": [cluster]}).encode())
+    assert begun.state == "building"
+    assert _broken(connection, raw.SUBJECTS) == set()
 
 
 def test_names_are_unique_and_sentences_are_for_people():
