@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import sys
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import psycopg
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from fuel_stat.errors import OperatorError
 from warehouse.cli_publish import register as register_publish
-from warehouse.settings import Settings, settings
+from warehouse.settings import Settings, command_settings
 
 app = typer.Typer(help="Extraction, reloads and publications of the warehouse.", no_args_is_help=True)
 _console = Console()
 
 
 def _settings() -> Settings:
-    # What is printed is the answer; the library's warnings go to stderr.
-    structlog.configure(
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-    )
-    return settings(os.environ)
+    return command_settings(os.environ)
 
 
 @app.command()

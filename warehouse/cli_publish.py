@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fuel_stat.errors import OperatorError
-from warehouse.settings import Settings, settings
+from warehouse.settings import Settings, command_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _settings() -> Settings:
-    return settings(os.environ)
+    return command_settings(os.environ)
 
 
 def publications(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import structlog
 
 from fuel_stat.errors import OperatorError
 from fuel_stat.settings import from_env, option
@@ -66,3 +70,16 @@ def settings(environ: Mapping[str, str]) -> Settings:
                 "no_stack", "There is no running stack, and no addresses are set: run `make up`."
             )
     return found
+
+
+def command_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings for a command, whose output is its answer: only warnings are logged, and to stderr.
+
+    Raises:
+        OperatorError: as :func:`settings`.
+    """
+    structlog.configure(
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    return settings(environ)
