@@ -53,7 +53,7 @@ class Transport:
         """Send any request; see ``post``."""
         with self._deadline.within(self._answer_timeout) as expired:
             try:
-                return self._request(method, path, body, headers)
+                answer = self._request(method, path, body, headers)
             except (HTTPError, OSError) as error:
                 self._deadline.forget()
                 code = "timeout" if expired.is_set() else _code(error)
@@ -61,6 +61,11 @@ class Transport:
             except TransportError:
                 self._deadline.forget()
                 raise
+        if expired.is_set():
+            # An answer without a length, cut by us, looks like one that came to its end.
+            self._deadline.forget()
+            raise TransportError("timeout", f"{self._base}: no answer in {self._answer_timeout:g} s")
+        return answer
 
     def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         response = self._pool.request(
