@@ -43,29 +43,36 @@ class Reader:
 
     def __init__(self, scanner: Scanner, max_records: int) -> None:
         self._scanner = scanner
-        self._max_records = max_records
+        self.max_records = max_records
 
-    def read(self, body: bytes, envelope: str, *, many: bool) -> Document:
-        """The records of a body.
+    def scan(self, body: bytes) -> Marks:
+        """The screen's marks of a body."""
+        return self._scanner.scan(body)
+
+    def is_plain(self, body: bytes, marks: Marks) -> bool:
+        """Whether a plain parser may be trusted with the body: nothing exotic in it, and no nesting beyond reason."""
+        return not marks.odd & Odd.EXOTIC and not too_deep(body)
+
+    def read(self, body: bytes, envelope: str, *, many: bool, marks: Marks | None = None) -> Document:
+        """The records of a body; ``marks`` when it was scanned already.
 
         Raises:
             NotJsonError: ``not_json``, ``not_utf8``.
             BrokenEnvelopeError: ``broken_envelope``, ``too_many_records``.
         """
-        marks = self._scanner.scan(body)
-        if not marks.odd & Odd.EXOTIC:
+        marks = marks if marks is not None else self.scan(body)
+        if self.is_plain(body, marks):
             try:
                 parsed = orjson.loads(body)
             except orjson.JSONDecodeError:
                 return self._carefully(body, envelope, many)
-            if not too_deep(body):
-                records = self._records(parsed, envelope, many)
-                return Document(body, marks, records, range(len(records)))
+            records = self._records(parsed, envelope, many)
+            return Document(body, marks, records, range(len(records)))
         return self._carefully(body, envelope, many)
 
     def _carefully(self, body: bytes, envelope: str, many: bool) -> Document:
         careful = read_carefully(body, envelope, many=many)
-        if len(careful.positions) + len(careful.poison) > self._max_records:
+        if len(careful.positions) + len(careful.poison) > self.max_records:
             raise self._too_many()
         records: list[Any] = []
         if careful.positions:
@@ -82,13 +89,13 @@ class Reader:
             return [content]
         if not isinstance(content, list):
             raise BrokenEnvelopeError("broken_envelope", "The envelope must hold a list.")
-        if len(content) > self._max_records:
+        if len(content) > self.max_records:
             raise self._too_many()
         return content
 
     def _too_many(self) -> BrokenEnvelopeError:
         return BrokenEnvelopeError(
-            "too_many_records", f"A request may hold at most {self._max_records} records."
+            "too_many_records", f"A request may hold at most {self.max_records} records."
         )
 
 

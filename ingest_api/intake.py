@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,16 +11,20 @@ from typing import Any
 import orjson
 
 from fuel_stat.identity import node_id
+from ingest_api import outcome
+from ingest_api.acceptance import Acceptance, Accepted
 from ingest_api.document import Document, Reader, texts_of
 from ingest_api.errors import BrokenEnvelopeError, IngestError, NotJsonError
 from ingest_api.judging import Judge, Reason
 from ingest_api.kinds import Kind
 from ingest_api.landing import Landing, Refused, compress, refused
+from ingest_api.outcome import LONGEST_UID, Answer, Key, usable_uid
 from ingest_api.redaction import Redactor
-from ingest_api.store import Store
+from ingest_api.screen import Marks
+from ingest_api.store import Fresh, Store
 
-_LONGEST_UID = 255
-_INT64 = range(-(2**63), 2**63)
+#: how many nodes' latest digests a worker remembers
+_MOST_REMEMBERED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +36,17 @@ class Verdict:
     reason_code: str = ""
 
 
+_LEGACY = Verdict()
 #: asked once a request with the uids of its good records; see ingest_api.authentication
 Judgement = Callable[[Sequence[str]], Mapping[str, Verdict]]
-
-
-@dataclass(slots=True)
-class Answer:
-    """What the node is told, and what is counted.
-
-    Attributes:
-        status: HTTP status.
-        statuses: per-record answers (empty for a kind of one record).
-        message: for a status of 400 and above.
-        counts: records by status.
-        removed: redacted values by rule.
-        refused: quarantined records by reason code.
-    """
-
-    status: int
-    statuses: list[dict[str, Any]] = field(default_factory=list)
-    message: str = ""
-    counts: Counter[str] = field(default_factory=Counter)
-    removed: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class _Sorted:
     """The records of a request, by what becomes of them. Keys are (uid, id, subtype); values are indices."""
 
-    good: dict[tuple[str, int, str], int] = field(default_factory=dict)
-    skipped: set[tuple[str, int, str]] = field(default_factory=set)
+    good: dict[Key, int] = field(default_factory=dict)
+    skipped: set[Key] = field(default_factory=set)
     bad: dict[int, Reason] = field(default_factory=dict)
 
 
@@ -71,6 +55,8 @@ class Intake:
 
     def __init__(self, kinds: Mapping[str, Kind], reader: Reader, redactor: Redactor, store: Store) -> None:
         self._judges = {name: Judge(kind) for name, kind in kinds.items()}
+        self._acceptances = {name: Acceptance(kind) for name, kind in kinds.items()}
+        self._latest: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._reader = reader
         self._redactor = redactor
         self._store = store
@@ -93,8 +79,18 @@ class Intake:
         digest = hashlib.sha256(body).digest() if kind.ledger == "latest" else b""
         if digest and hint_uid and self._is_known(kind, hint_uid, digest, judge):
             return Answer(200, counts=Counter(updated=1))
+        marks = self._reader.scan(body)
+        accepted = self._accept(kind, body, marks)
+        if accepted is not None:
+            uid = next(iter(accepted.uids))
+            verdicts = judge([uid])
+            verdict = verdicts.get(uid, _LEGACY)
+            if not verdict.conflict:
+                return self._take_accepted(kind, body, marks, accepted, uid, verdict.tier, digest, heard)
+            # Judged once a request: quotas count it.
+            judge = lambda _: verdicts  # noqa: E731
         try:
-            document = self._reader.read(body, kind.envelope, many=kind.many)
+            document = self._reader.read(body, kind.envelope, many=kind.many, marks=marks)
         except (NotJsonError, BrokenEnvelopeError) as error:
             self._keep_broken(kind, body, hint_uid, error)
             raise
@@ -114,10 +110,62 @@ class Intake:
 
     def _is_known(self, kind: Kind, uid: str, digest: bytes, judge: Judgement) -> bool:
         """Whether exactly these bytes are what the node of this uid sent last; then their uid is this one."""
-        if "\0" in uid or len(uid) > _LONGEST_UID:
+        if "\0" in uid or len(uid) > LONGEST_UID:
             return False
-        verdict = judge([uid]).get(uid, Verdict())
+        # What this worker saw last from the node is another one: very likely a change, which the ledger settles anyway.
+        if self._latest.get((kind.name, uid), digest) != digest:
+            return False
+        verdict = judge([uid]).get(uid, _LEGACY)
         return not verdict.conflict and self._store.unchanged(kind, uid, digest, verdict.tier)
+
+    def _accept(self, kind: Kind, body: bytes, marks: Marks) -> Accepted | None:
+        """The columns of a request that is like nearly all: every record good, of one node, each key once."""
+        acceptance = self._acceptances[kind.name]
+        if not acceptance.compiled or not self._reader.is_plain(body, marks):
+            return None
+        accepted = acceptance.accept(body)
+        if accepted is None or len(accepted.uids) != 1 or accepted.count > self._reader.max_records:
+            return None
+        return accepted if len(set(accepted.ids)) == len(accepted.ids) else None
+
+    def _take_accepted(
+        self,
+        kind: Kind,
+        body: bytes,
+        marks: Marks,
+        accepted: Accepted,
+        uid: str,
+        tier: int,
+        digest: bytes,
+        heard: bool,
+    ) -> Answer:
+        redacted = self._redactor.redact(body, marks)
+        ids, skipped = accepted.ids, accepted.skipped
+        places: Sequence[int] = range(accepted.count)
+        if skipped:
+            left_out = set(skipped)
+            places = [place for place in places if place not in left_out]
+            ids = [ids[place] for place in places]
+        text = redacted.text
+        landing = Landing(
+            node_id(uid), uid, tier, accepted.count, len(text), compress(text) if places else b"", places, ids,
+            digest=digest, heard=heard,
+        )  # fmt: skip
+        fresh = self._store.write(kind, [landing], [])[0]
+        if kind.many:
+            answer = outcome.of_accepted(
+                kind, uid, landing, [accepted.ids[place] for place in skipped], fresh
+            )
+        else:
+            self._remember(kind, uid, digest)
+            answer = outcome.of_one(True, bool(fresh.get(0)), "")
+        answer.removed = redacted.removed
+        return answer
+
+    def _remember(self, kind: Kind, uid: str, digest: bytes) -> None:
+        self._latest[kind.name, uid] = digest
+        if len(self._latest) > _MOST_REMEMBERED:
+            self._latest.popitem(last=False)
 
     def _keep_broken(self, kind: Kind, body: bytes, uid: str | None, error: IngestError) -> None:
         """Of what is not JSON digest, length and error are kept; of a broken envelope the redacted text too."""
@@ -140,8 +188,8 @@ class Intake:
         for landing in landings:
             landing.heard = heard
         kept = self._quarantined(kind, document, sorting, texts, verdicts)
-        rows = self._store.write(kind, landings, kept) if landings or kept else []
-        answer = self._answer(kind, document, sorting, landings, rows, verdicts)
+        fresh = self._store.write(kind, landings, kept) if landings or kept else []
+        answer = self._answer(kind, document, sorting, landings, fresh, verdicts)
         answer.removed = redacted.removed
         answer.refused = Counter(entry.code for entry in kept)
         return answer
@@ -183,7 +231,7 @@ class Intake:
             by_uid.setdefault(uid, []).append((record_id, subtype, index))
         landings = []
         for uid, entries in by_uid.items():
-            verdict = verdicts.get(uid, Verdict())
+            verdict = verdicts.get(uid, _LEGACY)
             if verdict.conflict:
                 continue
             entries.sort()
@@ -194,30 +242,18 @@ class Intake:
                 places = list(range(len(entries)))
                 payload = b"[" + b",".join(texts[index] for _, _, index in entries) + b"]"
                 records = len(entries)
-            keys = [
-                (place, record_id, subtype, self._digest(kind, document.records[index]))
-                for place, (record_id, subtype, index) in zip(places, entries, strict=True)
-            ]
+            versions = kind.ledger == "version"
             landings.append(
                 Landing(
-                    node=node_id(uid),
-                    uid=uid,
-                    tier=verdict.tier,
-                    records=records,
-                    payload_bytes=len(payload),
-                    payload=compress(payload) if keys else b"",
-                    keys=keys,
+                    node_id(uid), uid, verdict.tier, records, len(payload), compress(payload) if entries else b"",
+                    places=places,
+                    ids=[record_id for record_id, _, _ in entries],
+                    subtypes=[subtype for _, subtype, _ in entries] if versions else (),
+                    digests=[_digest(document.records[index]) for _, _, index in entries] if versions else (),
                     digest=digest,
                 )
-            )
+            )  # fmt: skip
         return landings
-
-    @staticmethod
-    def _digest(kind: Kind, record: Any) -> bytes:
-        """What tells two versions of a record apart, whatever the order of their members."""
-        if kind.ledger != "version":
-            return b""
-        return hashlib.sha256(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)).digest()[:16]
 
     def _quarantined(
         self,
@@ -259,7 +295,7 @@ class Intake:
         document: Document,
         sorting: _Sorted,
         landings: Sequence[Landing],
-        rows: Sequence[Sequence[Any]],
+        fresh: Sequence[Fresh],
         verdicts: Mapping[str, Verdict],
     ) -> Answer:
         first = next(iter(sorting.bad.values()), None)
@@ -267,89 +303,27 @@ class Intake:
         if document.poison and not message:
             message = document.poison[0].reason
         if not kind.many:
-            return self._answer_one(landings, rows, sorting, message)
-        fresh = _fresh_keys(kind, landings, rows)
+            return outcome.of_one(bool(sorting.good), bool(fresh and fresh[0].get(0)), message)
+        new = outcome.fresh_keys(kind, landings, fresh)
         answer = Answer(200)
-        known = "existed" if kind.ledger == "bitmap" else "updated"
-        for key, index in sorting.good.items():
+        known = outcome.known_status(kind)
+        for key in sorting.good:
             conflict = key[0] in verdicts and verdicts[key[0]].conflict
-            new = conflict or (key[0], *(_identity(kind, key, index))) in fresh
-            answer.statuses.append(_status(kind, key[0], key[1], "added" if new else known))
+            said = "added" if conflict or key in new else known
+            answer.statuses.append(outcome.status(kind, key[0], key[1], said))
         for key in sorting.skipped:
-            answer.statuses.append(_status(kind, key[0], key[1], "skipped"))
-        self._add_failed(kind, document, sorting, answer)
-        answer.counts = Counter(entry["status"] for entry in answer.statuses)
+            answer.statuses.append(outcome.status(kind, key[0], key[1], "skipped"))
+        values = [document.records[index] for index in sorting.bad] + [
+            poison.value for poison in document.poison
+        ]
+        answered = {(key[0], key[1]) for key in (*sorting.good, *sorting.skipped)} if values else set()
+        answer.statuses += outcome.failed(kind, values, answered)
+        answer.counts = Counter([entry["status"] for entry in answer.statuses])
         if answer.counts["failed"] and answer.counts["failed"] == len(answer.statuses):
             answer.status, answer.message = 400, f"No record of the request is good: {message}"
         return answer
 
-    @staticmethod
-    def _answer_one(
-        landings: Sequence[Landing], rows: Sequence[Sequence[Any]], sorting: _Sorted, message: str
-    ) -> Answer:
-        if not sorting.good:
-            return Answer(400, message=message, counts=Counter(failed=1))
-        if landings and rows and rows[0] and rows[0][0][0]:
-            return Answer(201, counts=Counter(added=1))
-        return Answer(200, counts=Counter(updated=1))
 
-    @staticmethod
-    def _add_failed(kind: Kind, document: Document, sorting: _Sorted, answer: Answer) -> None:
-        """One answer for each refused record, or for each key where it can be read; a good record of a key wins."""
-        answered = {(key[0], key[1]) for key in (*sorting.good, *sorting.skipped)}
-        values = [document.records[index] for index in sorting.bad]
-        values += [poison.value for poison in document.poison]
-        for value in values:
-            uid, record_id = usable_uid(value, kind), usable_id(value, kind)
-            if uid is not None and record_id is not None and kind.subtype is None:
-                if (uid, record_id) in answered:
-                    continue
-                answered.add((uid, record_id))
-            answer.statuses.append(_status(kind, uid, record_id, "failed"))
-
-
-def _identity(kind: Kind, key: tuple[str, int, str], index: int) -> tuple[Any, ...]:
-    return (key[1],) if kind.ledger == "bitmap" else (key[1], key[2])
-
-
-def _fresh_keys(
-    kind: Kind, landings: Sequence[Landing], rows: Sequence[Sequence[Any]]
-) -> set[tuple[Any, ...]]:
-    """The keys that nobody had sent before, from the rows of the landing statements."""
-    fresh: set[tuple[Any, ...]] = set()
-    for landing, answered in zip(landings, rows, strict=True):
-        if not landing.keys or not answered:
-            continue
-        if kind.ledger == "bitmap":
-            bits: dict[int, int] = dict(answered)
-            fresh.update(
-                (landing.uid, key[1]) for key in landing.keys if bits.get(key[1] >> 6, 0) >> (key[1] & 63) & 1
-            )
-        else:
-            first = {place for place, new in answered if new}
-            fresh.update((landing.uid, key[1], key[2]) for key in landing.keys if key[0] in first)
-    return fresh
-
-
-def _status(kind: Kind, uid: str | None, record_id: int | None, status: str) -> dict[str, Any]:
-    return {kind.uid: uid, str(kind.id): record_id, "status": status}
-
-
-def usable_uid(record: Any, kind: Kind) -> str | None:
-    """A record's uid if it can be stored and answered, else None."""
-    uid = record.get(kind.uid) if isinstance(record, dict) else None
-    if not isinstance(uid, str) or not 0 < len(uid) <= _LONGEST_UID or "\0" in uid:
-        return None
-    try:
-        uid.encode("utf-8")
-    except UnicodeEncodeError:
-        return None
-    return uid
-
-
-def usable_id(record: Any, kind: Kind) -> int | None:
-    """A record's id if it is an integer of 64 bits, else None."""
-    value = record.get(kind.id) if isinstance(record, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int) or value not in _INT64:
-        return None
-    return value
+def _digest(record: Any) -> bytes:
+    """What tells two versions of a record apart, whatever the order of their members."""
+    return hashlib.sha256(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)).digest()[:16]

@@ -14,9 +14,10 @@ from fuel_stat.metrics import Registry
 from ingest_api import answers
 from ingest_api.authentication import Authentication, RequestFacts, url_as_sent
 from ingest_api.bodies import inflate, read_body
-from ingest_api.intake import Answer, Intake, Verdict
+from ingest_api.intake import Intake, Verdict
 from ingest_api.kinds import Kind
 from ingest_api.limits import Limits, client_prefix, parse_networks
+from ingest_api.outcome import Answer
 from ingest_api.settings import Settings
 
 log = get(__name__)

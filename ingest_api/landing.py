@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import zstandard
 
@@ -19,9 +19,10 @@ QUARANTINE_PAYLOAD_LIMIT = 1_048_576
 class Landing:
     """The records of one node in one request, ready to be written.
 
-    ``keys`` are (position in the payload's list, id, subtype, digest) of the records to be remembered, one a key,
-    sorted by key; ``records`` counts the payload's list; ``payload`` is a zstd frame; ``heard``: the node itself
-    sent this now.
+    The records to be remembered, one a key, are told by columns: ``places`` in the payload's list, ``ids`` and, for a
+    ledger of versions, ``subtypes`` and ``digests``. ``records`` counts the payload's list; ``payload`` is a zstd
+    frame; ``digest`` is that of the whole body, for a ledger of latest records; ``heard``: the node itself sent this
+    now.
     """
 
     node: uuid.UUID
@@ -30,7 +31,10 @@ class Landing:
     records: int
     payload_bytes: int
     payload: bytes
-    keys: list[tuple[int, int, str, bytes]]
+    places: Sequence[int]
+    ids: Sequence[int] = ()
+    subtypes: Sequence[str] = ()
+    digests: Sequence[bytes] = ()
     digest: bytes = b""
     heard: bool = True
 
@@ -48,13 +52,6 @@ class Refused:
     payload_bytes: int
     payload: bytes | None
     tier: int = 0
-
-
-@dataclass(slots=True)
-class Written:
-    """What the database said: by node, the keys that were new (or, for versions, the keys seen for the first time)."""
-
-    fresh: dict[uuid.UUID, set[Any]] = field(default_factory=dict)
 
 
 def compress(text: bytes) -> bytes:

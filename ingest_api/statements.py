@@ -2,11 +2,13 @@
 
 The prefilter is a scalar subquery (a join got a bad cached plan): keys that are known already are neither locked
 nor written, so a request sent again writes nothing at all. Numbers arrive as array literals in text, which is
-cheaper to build than typed arrays.
+cheaper to build than typed arrays; everything else in the binary format of the type it is cast to.
 Rows are inserted in the order of their keys, so two requests with the same keys cannot deadlock.
 """
 
 from __future__ import annotations
+
+from ingest_api.prepared import Statement
 
 _COMMON = """
 seen as (
@@ -32,17 +34,19 @@ landed as (
     )
     select
         %(node)s::uuid, %(uid)s::text, %(kind)s::text, %(version)s::smallint, %(tier)s::smallint,
-        %(records)s::integer, nullif(t.positions, %(all)s::integer []), %(payload_bytes)s::integer,
+        %(records)s::integer, nullif(t.positions, %(all)s::text::integer []), %(payload_bytes)s::integer,
         %(payload)s::bytea
     from taken as t
     where cardinality(t.positions) > 0
 )"""
 
 #: only that a node was heard from
-CONTACT = f"with {_COMMON} select 1"
+CONTACT = Statement("ingest_contact", f"with {_COMMON} select 1")
 
 #: first record of a key wins; returns (bucket, bits that were new)
-BITMAP = f"""
+BITMAP = Statement(
+    "ingest_bitmap",
+    f"""
 with wanted as (
     select w.bucket, w.bits
     from unnest(%(buckets)s::text::bigint [], %(bits)s::text::bigint []) as w (bucket, bits)
@@ -68,10 +72,13 @@ taken as (
 ),
 {_LAND}
 select l.bucket, l.fresh from ledger as l
-"""
+""",
+)
 
 #: every differing version of a key is kept; returns (place, whether the key is new) of those landed
-VERSION = f"""
+VERSION = Statement(
+    "ingest_version",
+    f"""
 with wanted as (
     select w.place, w.subtype, w.id, w.digest
     from unnest(
@@ -102,10 +109,13 @@ taken as (
 select w.place, l.versions = 1
 from wanted as w
 inner join ledger as l on l.external_id = w.id and l.subtype = w.subtype
-"""
+""",
+)
 
 #: one record a node, kept when it differs from the latest; returns a row (is it the first) when it was landed
-LATEST = f"""
+LATEST = Statement(
+    "ingest_latest",
+    f"""
 with {_COMMON},
 ledger as (
     insert into collector.ledger_latest as l (node, kind, digest)
@@ -120,10 +130,13 @@ taken as (
 ),
 {_LAND}
 select l.versions = 1 from ledger as l
-"""
+""",
+)
 
 #: whether a node's latest record has this digest; then it was heard from. Returns a row when it has.
-UNCHANGED = """
+UNCHANGED = Statement(
+    "ingest_unchanged",
+    """
 with known as (
     select 1 as one
     from collector.ledger_latest as l
@@ -140,7 +153,8 @@ heard as (
     on conflict do nothing
 )
 select k.one from known as k
-"""
+""",
+)
 
 #: a refused record, once, with a counter
 QUARANTINE = """

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,8 +18,10 @@ from ingest_api import statements
 from ingest_api.errors import StoreRefusedError, StoreUnavailableError
 from ingest_api.kinds import Kind
 from ingest_api.landing import Landing, Refused
+from ingest_api.prepared import BYTEA_OID, TEXT_OID, Session, Statement, Values, array, int2, int4, numbers
 
 T = TypeVar("T")
+Fresh = Mapping[int, int]
 log = get(__name__)
 
 _OPTIONS = (
@@ -48,41 +50,47 @@ class Store:
         self._local = threading.local()
         self._refused_until = 0.0
 
-    def write(self, kind: Kind, landings: Sequence[Landing], refused: Sequence[Refused]) -> list[list[Any]]:
-        """Write everything of one request in one transaction; returns the statement's rows for each landing.
+    def write(self, kind: Kind, landings: Sequence[Landing], refused: Sequence[Refused]) -> list[Fresh]:
+        """Write everything of one request in one transaction; returns for each landing what was new in it.
 
-        When this returns, the transaction is committed.
+        That is: for a bitmap the new bits by bucket, for versions by place whether the key is new, for a latest record
+        (that differs) whether it is the first, by 0. When this returns, the transaction is committed.
 
         Raises:
             StoreUnavailableError: the database cannot be reached or cannot commit now.
             StoreRefusedError: it refused the values.
         """
 
-        def work(connection: psycopg.Connection[Any]) -> list[list[Any]]:
+        def work(session: Session) -> list[Fresh]:
             if len(landings) == 1 and not refused:
-                return [_land(connection, kind, landings[0])]
-            with connection.transaction():
+                return [_land(session, kind, landings[0])]
+            with session.connection.transaction():
                 ordered = sorted(range(len(landings)), key=lambda index: landings[index].node)
-                rows: list[list[Any]] = [[] for _ in landings]
+                fresh: list[Fresh] = [{} for _ in landings]
                 for index in ordered:
-                    rows[index] = _land(connection, kind, landings[index])
+                    fresh[index] = _land(session, kind, landings[index])
                 for entry in sorted(refused, key=lambda entry: (entry.digest, entry.code)):
-                    _quarantine(connection, entry)
-            return rows
+                    _quarantine(session.connection, entry)
+            return fresh
 
         return self._run(work)
 
     def unchanged(self, kind: Kind, uid: str, digest: bytes, tier: int) -> bool:
         """Whether the node's latest record arrived with exactly these bytes; its contact is noted when so."""
-        parameters = {"node": node_id(uid), "uid": uid, "kind": kind.name, "digest": digest, "tier": tier}
-        return bool(self._run(lambda connection: _rows(connection, statements.UNCHANGED, parameters)))
+        values = {
+            "node": node_id(uid).bytes,
+            "uid": uid.encode(),
+            "kind": kind.name.encode(),
+            "digest": digest,
+            "tier": int2(tier),
+        }
+        return bool(self._run(lambda session: session.rows(statements.UNCHANGED, values)))
 
     def is_known(self, uid: str) -> bool:
         """Whether a node of this uid has ever reported."""
         statement = "select 1 from collector.node where node = %s"
         return (
-            self._run(lambda connection: connection.execute(statement, (node_id(uid),)).fetchone())
-            is not None
+            self.run(lambda connection: connection.execute(statement, (node_id(uid),)).fetchone()) is not None
         )
 
     def can_commit(self) -> int:
@@ -98,31 +106,32 @@ class Store:
                 row = connection.execute("select collector.partition_runway_days()").fetchone()
             return int(row[0]) if row else 0
 
-        return self._run(work)
+        return self.run(work)
 
     def run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         """Do other work on this thread's connection, with the same answers to failures."""
-        return self._run(work)
+        return self._run(lambda session: work(session.connection))
 
     def close(self) -> None:
         """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        self._local.connection = None
-        if connection is not None:
+        session: Session | None = getattr(self._local, "session", None)
+        self._local.session = None
+        if session is not None:
             with contextlib.suppress(psycopg.Error):
-                connection.close()
+                session.connection.close()
 
-    def _run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+    def _run(self, work: Callable[[Session], T]) -> T:
         reconnected = False
         for attempt in range(_ATTEMPTS):
-            connection = self._connection()
+            session = self._session()
             try:
-                return work(connection)
+                return work(session)
             except _RETRIED as error:
                 log.info("transaction_retried", reason=type(error).__name__, attempt=attempt)
             except errors.DataError as error:
                 raise StoreRefusedError("storage_refused", "The database refused the values.") from error
             except psycopg.Error as error:
+                connection = session.connection
                 broken = connection.broken or connection.closed or isinstance(error, errors.AdminShutdown)
                 if broken:
                     self.close()
@@ -137,10 +146,10 @@ class Store:
                 ) from error
         raise StoreUnavailableError("store_busy", "The database is busy; send the request again.")
 
-    def _connection(self) -> psycopg.Connection[Any]:
-        connection: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
-        if connection is not None and not connection.closed:
-            return connection
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._local, "session", None)
+        if session is not None and not session.connection.closed:
+            return session
         if time.monotonic() < self._refused_until:
             raise StoreUnavailableError("store_unavailable", "The database cannot be reached; send again.")
         try:
@@ -159,62 +168,55 @@ class Store:
             raise StoreUnavailableError(
                 "store_unavailable", "The database cannot be reached; send again."
             ) from error
-        self._local.connection = connection
-        return connection
+        session = self._local.session = Session(connection)
+        return session
 
 
-def _land(connection: psycopg.Connection[Any], kind: Kind, landing: Landing) -> list[Any]:
-    if not landing.keys and kind.many:
-        return _rows(connection, statements.CONTACT, _common(kind, landing))
+def _land(session: Session, kind: Kind, landing: Landing) -> Fresh:
+    common = _common(kind, landing)
+    if not landing.places and kind.many:
+        session.rows(statements.CONTACT, common)
+        return {}
+    if kind.ledger == "latest":
+        rows = session.rows(statements.LATEST, {**common, "digest": landing.digest, "all": b"{0}"})
+        return {place: row[0] == b"t" for place, row in enumerate(rows)}
+    statement, values = _BY_LEDGER[kind.ledger]
+    rows = session.rows(statement, {**common, **values(landing), "all": _all(landing)})
     if kind.ledger == "bitmap":
-        return _rows(connection, statements.BITMAP, _bitmap(kind, landing))
-    if kind.ledger == "version":
-        return _rows(connection, statements.VERSION, _version(kind, landing))
-    parameters = _common(kind, landing) | {"digest": landing.digest, "all": "{0}"}
-    return _rows(connection, statements.LATEST, parameters)
+        return {int(bucket or 0): int(bits or 0) for bucket, bits in rows}
+    return {int(place or 0): new == b"t" for place, new in rows}
 
 
-def _rows(connection: psycopg.Connection[Any], statement: str, parameters: dict[str, Any]) -> list[Any]:
-    return connection.execute(statement, parameters, binary=True).fetchall()
-
-
-def _common(kind: Kind, landing: Landing) -> dict[str, Any]:
+def _common(kind: Kind, landing: Landing) -> dict[str, bytes | None]:
     return {
-        "node": landing.node,
-        "uid": landing.uid,
-        "tier": landing.tier,
-        "heard": landing.heard,
-        "kind": kind.name,
-        "version": kind.version,
-        "records": landing.records,
-        "payload_bytes": landing.payload_bytes,
+        "node": landing.node.bytes,
+        "uid": landing.uid.encode(),
+        "tier": int2(landing.tier),
+        "heard": b"\1" if landing.heard else b"\0",
+        "kind": kind.name.encode(),
+        "version": int2(kind.version),
+        "records": int4(landing.records),
+        "payload_bytes": int4(landing.payload_bytes),
         "payload": landing.payload,
     }
 
 
-def _literal(numbers: Sequence[int]) -> str:
-    return f"{{{str(numbers)[1:-1]}}}"
-
-
-def _all(landing: Landing) -> str | None:
+def _all(landing: Landing) -> bytes | None:
     """The positions that mean "all of them", when every record of the payload is wanted."""
-    if len(landing.keys) != landing.records:
-        return None
-    return _literal(list(range(landing.records)))
+    return numbers(range(landing.records)) if len(landing.places) == landing.records else None
 
 
-def _bitmap(kind: Kind, landing: Landing) -> dict[str, Any]:
+def _bitmap(landing: Landing) -> Values:
     buckets: dict[int, int] = {}
-    for _, record_id, _, _ in landing.keys:
+    for record_id in landing.ids:
         bucket = record_id >> 6
         buckets[bucket] = buckets.get(bucket, 0) | 1 << (record_id & 63)
     ordered = sorted(buckets)
-    return _common(kind, landing) | {
-        "buckets": _literal(ordered),
-        "bits": _literal([_signed(buckets[bucket]) for bucket in ordered]),
-        "places": _literal([key[0] for key in landing.keys]),
-        "ids": _literal([key[1] for key in landing.keys]),
-        "all": _all(landing),
+    return {
+        "buckets": numbers(ordered),
+        "bits": numbers([_signed(buckets[bucket]) for bucket in ordered]),
+        "places": numbers(landing.places),
+        "ids": numbers(landing.ids),
     }
 
 
@@ -222,14 +224,19 @@ def _signed(bits: int) -> int:
     return bits - (1 << 64) if bits >> 63 else bits
 
 
-def _version(kind: Kind, landing: Landing) -> dict[str, Any]:
-    return _common(kind, landing) | {
-        "places": _literal([key[0] for key in landing.keys]),
-        "ids": _literal([key[1] for key in landing.keys]),
-        "subtypes": [key[2] for key in landing.keys],
-        "digests": [key[3] for key in landing.keys],
-        "all": _all(landing),
+def _version(landing: Landing) -> Values:
+    return {
+        "places": numbers(landing.places),
+        "ids": numbers(landing.ids),
+        "subtypes": array(TEXT_OID, [subtype.encode() for subtype in landing.subtypes]),
+        "digests": array(BYTEA_OID, landing.digests),
     }
+
+
+_BY_LEDGER: dict[str, tuple[Statement, Callable[[Landing], Values]]] = {
+    "bitmap": (statements.BITMAP, _bitmap),
+    "version": (statements.VERSION, _version),
+}
 
 
 def _quarantine(connection: psycopg.Connection[Any], entry: Refused) -> None:
