@@ -23,6 +23,11 @@ from analytics_api.integrity_resource import IntegrityResource
 from analytics_api.middleware import RequestMiddleware, SecurityMiddleware
 from analytics_api.openapi import OpenApiResource
 from analytics_api.report_resource import InstallationReportResource, ReleasesResource, SummaryResource
+from analytics_api.report_table_resource import (
+    ReportFileResource,
+    ReportTableResource,
+    ReportTablesResource,
+)
 from analytics_api.report_task_resource import ReportResource, ReportsResource
 from analytics_api.report_tasks import ReportQueue
 from analytics_api.session_resource import SessionResource, SignIn
@@ -57,6 +62,9 @@ def _add_reports(app: falcon.App[Any, Any], marts: Marts, settings: Settings) ->
     pepper = settings.pepper
     app.add_route(f"{BASE}/json/report/installations", InstallationReportResource(marts))
     app.add_route(f"{BASE}/json/report/releases", ReleasesResource(marts))
+    app.add_route(f"{BASE}/json/report", ReportTablesResource())
+    app.add_route(f"{BASE}/json/report/{{name}}", ReportTableResource(marts))
+    app.add_route(f"{BASE}/csv/report/{{name}}", ReportFileResource(marts))
     app.add_route(f"{BASE}/json/summary", SummaryResource(marts))
     app.add_route(f"{BASE}/json/installation_info/{{uid}}", installations.InstallationResource(marts, pepper))
     app.add_route(

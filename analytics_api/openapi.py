@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from analytics_api import report_tables
 from analytics_api.exports import catalogue
 from analytics_api.openapi_schemas import SCHEMAS, Schema, page, ref
 from fuel_stat import __version__
@@ -144,6 +145,24 @@ def _reports() -> dict[str, Any]:
     }
 
 
+def _report_tables() -> dict[str, Any]:
+    name = _path("name", "Which report.", enum=list(report_tables.TABLES))
+    chosen = [
+        name,
+        _query("release", "Only this Fuel release, where the report is counted by releases."),
+        _query("from_date", "From this UTC day on, where the report is counted by days.", format="date"),
+        _query("to_date", "Up to this UTC day.", format="date"),
+    ]
+    refused = (400, 401, 404, 503)
+    return {
+        f"{BASE}/json/report": _get("Which reports there are.", ref("ReportTables"), 401),
+        f"{BASE}/json/report/{{name}}": _published(
+            _get("A report as a table.", ref("ReportTable"), *refused, parameters=chosen)
+        ),
+        f"{BASE}/csv/report/{{name}}": _file("A report as a file.", chosen, ("text/csv",), *refused),
+    }
+
+
 def _session() -> dict[str, Any]:
     sign_in = {
         "summary": "Sign in: exchange the token for a cookie.",
@@ -185,6 +204,7 @@ def _paths() -> dict[str, Any]:
             404,
             503,
         ),
+        **_report_tables(),
         **_reports(),
         f"{BASE}/status": _get(
             "The published version, its freshness, and how the last run and audit went.",

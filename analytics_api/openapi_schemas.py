@@ -54,7 +54,29 @@ def page(items: Schema) -> Schema:
 
 _STAGE = record({"records": nullable("integer"), "hash": nullable("string")})
 
+_REPORT_TABLE: Schema = {
+    "name": TEXT,
+    "summary": TEXT,
+    "model": {"type": "string", "description": "The dbt model whose documentation defines the columns."},
+    "columns": listed(TEXT),
+    "by_release": FLAG,
+    "day": nullable("string", description="The column that from_date and to_date apply to."),
+}
+
 SCHEMAS: dict[str, Schema] = {
+    "ReportTables": record({"reports": listed(record(_REPORT_TABLE))}),
+    "ReportTable": record(
+        _REPORT_TABLE
+        | {
+            "rows": listed(
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                }
+            )
+        },
+        description="Over installations that are not filtered out.",
+    ),
     "Error": record(
         {
             "status": {"const": "error"},

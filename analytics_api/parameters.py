@@ -34,8 +34,8 @@ class Period:
         Raises:
             BadRequestError: ``bad_date``, ``bad_period`` when it ends before it begins.
         """
-        to_date = _day("to_date", to_text) or today or datetime.now(UTC).date()
-        from_date = _day("from_date", from_text) or _back(to_date)
+        to_date = day_of("to_date", to_text) or today or datetime.now(UTC).date()
+        from_date = day_of("from_date", from_text) or _back(to_date)
         if from_date > to_date:
             raise BadRequestError("bad_period", f"from_date {from_date} is after to_date {to_date}.")
         return cls(from_date, to_date)
@@ -51,7 +51,12 @@ def _back(day: date) -> date:
     return date.fromordinal(max(day.toordinal() - DEFAULT_DAYS, 1))
 
 
-def _day(name: str, text: str | None) -> date | None:
+def day_of(name: str, text: str | None) -> date | None:
+    """A day written ``YYYY-MM-DD``; None for nothing.
+
+    Raises:
+        BadRequestError: ``bad_date``; the sentence names the parameter.
+    """
     if text is None or text == "":
         return None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analytics_api.database import Snapshot
@@ -47,11 +47,16 @@ class _Buffer:
 
 
 def csv_chunks(table: Table, snapshot: Snapshot, period: Period) -> Iterator[bytes]:
-    """The export as UTF-8 CSV (RFC 4180, CRLF), in chunks of about 64 kB, the header in the first."""
+    """The export of a period; see :func:`csv_lines`."""
+    return csv_lines(table.header, table.rows(snapshot, period))
+
+
+def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """Rows as UTF-8 CSV (RFC 4180, CRLF), in chunks of about 64 kB, the header in the first."""
     buffer = _Buffer([])
     writer = csv.writer(buffer)
-    writer.writerow(table.header)
-    for row in table.rows(snapshot, period):
+    writer.writerow(header)
+    for row in rows:
         writer.writerow([harmless(cell) for cell in row])
         if buffer.size >= CHUNK_CHARACTERS:
             yield buffer.drain()
