@@ -104,6 +104,33 @@ export async function numbers(release: string): Promise<Numbers> {
   }
 }
 
+export type Value = string | number | boolean | null;
+export type Row = Record<string, Value>;
+
+/** A report of the analysts, as a table. */
+export interface Report {
+  name: string;
+  model: string;
+  by_release: boolean;
+  rows: Row[];
+}
+
+/** Reports of one publication; a release is asked for where the report is counted by releases. */
+export async function reports(names: readonly string[], byRelease: ReadonlySet<string>, release: string) {
+  for (let attempt = 0; ; attempt++) {
+    const answers = await Promise.all(
+      names.map((name) => {
+        const chosen = release && byRelease.has(name) ? `?release=${encodeURIComponent(release)}` : "";
+        return get<Report>(`json/report/${name}${chosen}`);
+      }),
+    );
+    const publications = new Set(answers.map((answer) => answer.publication));
+    if (publications.size === 1 || attempt >= 3) {
+      return new Map(answers.map((answer) => [answer.body.name, answer.body]));
+    }
+  }
+}
+
 export async function status(): Promise<Status> {
   return (await get<Status>("status")).body;
 }

@@ -1,7 +1,13 @@
-// What each chart shows: six distributions, as rows of label and count.
+// The front page's six distributions, and what every distribution is: rows of label and count.
+
+import type { Chart } from "chart.js";
 
 import type { Counts, Numbers } from "./api";
-import { byNumber } from "./format";
+import { colours, draw } from "./chart";
+import { element } from "./dom";
+import { canvasIn, type Figure, scrolled } from "./figure";
+import { byNumber, count, share } from "./format";
+import { palette } from "./theme";
 
 export type Shape = "columns" | "bars" | "ring";
 
@@ -11,14 +17,90 @@ export interface Item {
   tone?: "good" | "bad" | "muted" | "accent";
 }
 
-export interface Distribution {
+export interface DistributionContent {
   id: string;
   title: string;
   subtitle: string;
+  model?: string;
   unit: string;
   axis: string;
   shape: Shape;
   items: Item[];
+  /** The items are parts of one whole, so that a share says something. */
+  whole?: boolean;
+  /** How much the whole is, where only its largest parts are shown. */
+  total?: number;
+}
+
+export class Distribution implements Figure {
+  readonly id: string;
+  readonly title: string;
+  readonly subtitle: string;
+  readonly model: string | null;
+  readonly shape: Shape;
+
+  constructor(readonly content: DistributionContent) {
+    ({ id: this.id, title: this.title, subtitle: this.subtitle, shape: this.shape } = content);
+    this.model = content.model ?? null;
+  }
+
+  get items(): Item[] {
+    return this.content.items;
+  }
+
+  get empty(): boolean {
+    return this.total === 0;
+  }
+
+  get total(): number {
+    return this.content.total ?? sumOf(this.items);
+  }
+
+  /** A value's share of the whole as text; nothing where the items are no parts of one. */
+  share(value: number): string {
+    return this.content.whole === false ? "" : share(value, this.total);
+  }
+
+  draw(body: HTMLElement, chosen: (label: string) => void): Chart {
+    const sentence = this.items.map((item) => `${item.label}: ${count(item.value)}`).join(", ");
+    const canvas = canvasIn(body, `${this.title}. ${sentence}.`);
+    if (this.shape === "ring") {
+      const middle = element("p", { class: "middle", "aria-hidden": "true" }, element("b", {}, count(this.total)));
+      canvas.parentElement?.append(middle);
+      body.append(this.legend());
+    }
+    const chart = draw(canvas, this, palette());
+    canvas.addEventListener("click", (event) => {
+      const hit = chart.getElementsAtEventForMode(event, "nearest", { intersect: true }, false)[0];
+      const item = hit && this.items[hit.index];
+      if (item) chosen(item.label);
+    });
+    return chart;
+  }
+
+  table(): HTMLElement {
+    const { unit, axis, whole } = this.content;
+    const heads = [axis, unit.charAt(0).toUpperCase() + unit.slice(1), ...(whole === false ? [] : ["Share"])];
+    const rows = this.items.map((item) => [item.label, count(item.value), this.share(item.value)]);
+    return scrolled(this.title, heads, whole === false ? rows.map((row) => row.slice(0, 2)) : rows);
+  }
+
+  private legend(): HTMLElement {
+    const tints = colours(this.items, "ring", palette());
+    const rows = this.items.map((item, index) => {
+      const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
+      swatch.style.backgroundColor = tints[index] ?? "";
+      return element(
+        "li",
+        {},
+        swatch,
+        element("span", { class: "name", title: item.label }, item.label),
+        element("b", {}, count(item.value)),
+        element("span", { class: "share" }, this.share(item.value)),
+      );
+    });
+    return element("ul", { class: "legend" }, ...rows);
+  }
 }
 
 const NAMES: Record<string, string> = {
@@ -33,7 +115,7 @@ const NAMES: Record<string, string> = {
 };
 const MOST_IN_RING = 6;
 
-const named = (label: string): string => NAMES[label] ?? label;
+export const named = (label: string): string => NAMES[label] ?? label;
 
 function numeric(counts: Counts): Item[] {
   return Object.entries(counts)
@@ -41,20 +123,24 @@ function numeric(counts: Counts): Item[] {
     .map(([label, value]) => ({ label: named(label), value }));
 }
 
-function ranked(counts: Counts): Item[] {
+export function ranked(counts: Counts): Item[] {
   return Object.entries(counts)
     .sort(([a, first], [b, second]) => second - first || a.localeCompare(b))
     .map(([label, value]) => ({ label: named(label), value }));
 }
 
+export function sumOf(items: Item[]): number {
+  return items.reduce((sum, item) => sum + item.value, 0);
+}
+
 /** The largest ones, the rest as one, so that a ring stays readable. */
-function few(items: Item[]): Item[] {
+export function few(items: Item[]): Item[] {
   if (items.length <= MOST_IN_RING) return items;
-  const rest = items.slice(MOST_IN_RING - 1).reduce((sum, item) => sum + item.value, 0);
+  const rest = sumOf(items.slice(MOST_IN_RING - 1));
   return [...items.slice(0, MOST_IN_RING - 1), { label: "other", value: rest, tone: "muted" }];
 }
 
-function status(item: Item): Item {
+export function status(item: Item): Item {
   if (item.label === "operational") return { ...item, tone: "good" };
   if (item.label.includes("error")) return { ...item, tone: "bad" };
   return item;
@@ -63,7 +149,7 @@ function status(item: Item): Item {
 export function distributions({ distributions: found, releases, release }: Numbers): Distribution[] {
   const { installations, environments } = found;
   const operable = "operational or in error";
-  return [
+  const contents: DistributionContent[] = [
     {
       id: "releases",
       title: "Installations by release",
@@ -123,4 +209,5 @@ export function distributions({ distributions: found, releases, release }: Numbe
       items: few(ranked(environments.oses_num)),
     },
   ];
+  return contents.map((content) => new Distribution(content));
 }

@@ -3,6 +3,10 @@
 import { byId, element } from "./dom";
 
 const FILES = ["clusters", "nodes", "plugins", "vm", "volume", "image", "flavor", "tenant", "keystone_user", "all"];
+/** The reports behind the views, whole. */
+const REPORTS = [
+  "environments", "nodes", "growth", "activity", "retention", "upgrades", "deployments", "network-verification", "workloads",
+];
 const DAYS = 90;
 
 function isoDay(moment: Date): string {
@@ -14,6 +18,8 @@ export function offerDownloads(): void {
   const [from, to] = [byId<HTMLInputElement>("from"), byId<HTMLInputElement>("to")];
   const list = byId("files");
   const links = FILES.map((name) => element("a", { download: true }, name === "all" ? "all, as tar" : `${name}.csv`));
+  const reports = REPORTS.map((name) => element("a", { download: true, href: `/api/v1/csv/report/${name}` }, `${name}.csv`));
+  byId("report-files").replaceChildren(...reports.map((link) => element("li", {}, link)));
   list.replaceChildren(...links.map((link) => element("li", {}, link)));
 
   const update = () => {

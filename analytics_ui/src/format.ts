@@ -41,3 +41,12 @@ export function byNumber(first: string, second: string): number {
   if (Number.isNaN(a) !== Number.isNaN(b)) return Number.isNaN(a) ? 1 : -1;
   return Number.isNaN(a) ? first.localeCompare(second) : a - b;
 }
+
+/** A duration in minutes as people read it. */
+export function duration(minutes: number): string {
+  return minutes < 120 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -1,16 +1,21 @@
 import "./style.css";
 
-import { ApiError, type Numbers, numbers, signIn, status } from "./api";
+import { ApiError, type Numbers, numbers, reports, signIn, status } from "./api";
 import { Card } from "./card";
 import { distributions } from "./distribution";
 import { byId, element } from "./dom";
 import { offerDownloads } from "./downloads";
+import type { Figure } from "./figure";
 import { banner, showStatus } from "./health";
+import { offerViews, shownView } from "./navigation";
 import { followTheme } from "./theme";
 import { tile, totals } from "./totals";
+import { BY_RELEASE } from "./views";
 
 const POLL_MILLISECONDS = 15_000;
-const cards = new Map<string, Card>();
+const OVERVIEW = "overview";
+let cards = new Map<string, Card>();
+let shownCards = "";
 const filter = byId<HTMLSelectElement>("release");
 let shownPublication: string | null = null;
 let latest = 0;
@@ -30,16 +35,25 @@ function showReleases(found: Numbers): void {
 function showNumbers(found: Numbers): void {
   byId("totals").replaceChildren(...totals(found).map(tile));
   showReleases(found);
-  for (const shown of distributions(found)) {
-    let card = cards.get(shown.id);
-    if (!card) {
-      card = new Card(shown, shown.id === "releases" ? choose : undefined);
-      cards.set(shown.id, card);
-      byId("charts").append(card.root);
-    }
-    card.show(shown);
-  }
   document.body.dataset["release"] = found.release;
+}
+
+/** The figures of a view; cards stay while the view does, so that a reader's choice of table stays too. */
+function showFigures(view: string, figures: Figure[]): void {
+  if (view !== shownCards) {
+    cards.forEach((card) => card.close());
+    cards = new Map();
+    byId("charts").replaceChildren();
+    shownCards = view;
+  }
+  // All cards stand before the first is drawn: a chart takes the size that its card has then.
+  for (const figure of figures) {
+    if (cards.has(figure.id)) continue;
+    const card = new Card(figure, figure.id === "releases" ? choose : undefined);
+    cards.set(figure.id, card);
+    byId("charts").append(card.root);
+  }
+  for (const figure of figures) cards.get(figure.id)?.show(figure);
 }
 
 function choose(release: string): void {
@@ -58,18 +72,26 @@ function showFailure(error: unknown): void {
   }
 }
 
-/** Loads numbers of the chosen release; an answer that a later choice has overtaken is not shown. */
+/** Loads the chosen view and release; an answer that a later choice has overtaken is not shown. */
 async function load(): Promise<void> {
   const turn = ++latest;
+  const view = shownView();
+  const release = filter.value;
   const address = new URL(location.href);
-  if (filter.value) address.searchParams.set("release", filter.value);
-  else address.searchParams.delete("release");
+  for (const [name, value] of [["release", release], ["view", view?.id ?? ""]] as const) {
+    if (value) address.searchParams.set(name, value);
+    else address.searchParams.delete(name);
+  }
   history.replaceState(null, "", address);
   try {
-    const found = await numbers(filter.value);
+    const [found, tables] = await Promise.all([
+      numbers(release),
+      view ? reports(view.reports, BY_RELEASE, release) : null,
+    ]);
     if (turn !== latest) return;
     shownPublication = found.publication;
     showNumbers(found);
+    showFigures(view?.id ?? OVERVIEW, view && tables ? view.figures(tables) : distributions(found));
   } catch (error) {
     if (turn === latest) showFailure(error);
   }
@@ -110,6 +132,7 @@ if (wanted) {
 }
 followTheme(() => cards.forEach((card) => card.render()));
 offerDownloads();
+offerViews(() => void load());
 askToken();
 filter.addEventListener("change", () => void load());
 void refresh();

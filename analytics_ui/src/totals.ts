@@ -33,14 +33,14 @@ export function totals({ distributions, summary, release }: Numbers): Total[] {
       id: "operable",
       name: "In operation",
       value: environments.operable_envs_count,
-      note: `${share(environments.operable_envs_count, environments.count)} of environments, errors included`,
+      note: `${share(environments.operable_envs_count, environments.count)} of them, errors included`,
     },
-    { id: "actions", name: "Actions", value: summary.action_logs.total, note: "requests and tasks, all releases" },
+    { id: "actions", name: "Actions", value: summary.action_logs.total, note: "of all releases" },
     {
       id: "workloads",
       name: "Workload records",
       value: summary.oswl_stats.total,
-      note: "OpenStack resources, all releases",
+      note: "of all releases",
     },
   ];
 }

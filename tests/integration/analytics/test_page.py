@@ -141,6 +141,87 @@ def test_charts_are_drawn_and_told(watched: Watched, api: Server) -> None:
         assert re.search(r": \d", canvas.get_attribute("aria-label") or "")
 
 
+VIEWS = {
+    "growth": ("installations-daily", "nodes-daily", "activity-weekly", "lost-weekly", "retention", "upgrades"),
+    "deployments": (
+        "attempts", "failure-rate", "failures-before", "duration-median", "duration-p95", "verifications",
+    ),
+    "environments": ("storage", "projects", "plugins", "segmentation", "network-options", "openstack"),
+    "nodes": ("roles", "role-combinations", "vendors", "machines", "node-oses", "node-status"),
+    "workloads": (
+        "workload-machines", "workload-kinds", "workload-environments",
+        "workload-added", "workload-modified", "workload-removed",
+    ),
+}  # fmt: skip
+
+
+def cells(page: Page, card: str) -> list[list[str]]:
+    """All rows of a card's table, as texts."""
+    page.locator(f"#{card} .toggle").click()
+    rows = page.locator(f"#{card} tbody tr")
+    found = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+    page.locator(f"#{card} .toggle").click()
+    return found
+
+
+def test_every_view_is_reached_and_says_where_its_numbers_are_defined(watched: Watched, api: Server) -> None:
+    """Each view has its figures, can be linked to, and every figure names the model behind it."""
+    page = opened(watched, api)
+    for view, figures in VIEWS.items():
+        page.locator(f"#view-{view}").click()
+        expect(page.locator(f"#{figures[-1]}")).to_be_visible()
+        assert [card.get_attribute("id") for card in page.locator(".card").all()] == list(figures)
+        for card in figures:
+            link = page.locator(f"#{card} .definition").get_attribute("href") or ""
+            assert re.fullmatch(r"/dbt-docs/#!/model/model\.fuel_stat\.rpt_\w+", link), card
+        assert page.locator(f"#view-{view}").get_attribute("aria-current") == "page"
+        assert f"view={view}" in page.url
+    page.reload()
+    expect(page.locator("#workload-added")).to_be_visible()
+    assert watched.complaints == []
+
+
+def test_views_show_the_reports_of_the_api(watched: Watched, api: Server) -> None:
+    """Deployments, options, roles, retention and workloads on the page equal the API's tables."""
+    page = watched.page
+    page.goto(f"{api.url}/?view=deployments")
+    page.wait_for_selector("#attempts canvas")
+    assert cells(page, "attempts") == [["1-3", "1", "1"]]
+    assert cells(page, "failure-rate") == [["1-3", "0 %", "100 %"]]
+    assert cells(page, "duration-median") == [["1-3", "5 min", "5 min"]]
+    page.locator("#view-environments").click()
+    page.wait_for_selector("#plugins canvas")
+    environments = api.get("json/report/environments").json()["rows"]
+    plugins: dict[str, int] = {}
+    for row in environments:
+        if row["dimension"] == "plugin":
+            plugins[row["item"]] = plugins.get(row["item"], 0) + row["environments"]
+    assert plugins
+    assert as_table(page, "plugins") == plugins
+    page.locator("#view-growth").click()
+    page.wait_for_selector("#retention table")
+    assert page.locator("#retention tbody tr").first.locator("td").nth(1).inner_text() == "100 %"
+    page.locator("#view-workloads").click()
+    page.wait_for_selector("#workload-machines canvas")
+    days = api.get("json/report/workloads").json()["rows"]
+    expected = {row["stats_on_date"]: row["resources"] for row in days if row["resource_type"] == "vm"}
+    assert {line[0]: int(line[1]) for line in cells(page, "workload-machines")} == expected
+
+
+def test_view_is_counted_for_the_chosen_release(watched: Watched, api: Server) -> None:
+    """The release filter holds for the views whose reports are counted by releases."""
+    page = watched.page
+    page.goto(f"{api.url}/?view=environments&release=10.0")
+    page.wait_for_selector("#openstack canvas")
+    rows = api.get("json/report/environments", params={"release": "10.0"}).json()["rows"]
+    versions = {row["item"]: row["environments"] for row in rows if row["dimension"] == "openstack_release"}
+    assert as_table(page, "openstack") == versions
+    page.locator("#release").select_option("")
+    expect(page.locator("#total-installations")).to_have_text("3")
+    page.wait_for_timeout(200)
+    assert sum(as_table(page, "openstack").values()) > sum(versions.values())
+
+
 def test_release_filter_changes_all_numbers(watched: Watched, api: Server) -> None:
     """Choosing a release shows the API's numbers of that release and can be linked to."""
     page = opened(watched, api)
@@ -184,6 +265,11 @@ def test_downloads_are_offered_for_a_period(watched: Watched, api: Server) -> No
     assert download.value.suggested_filename == "vm.csv"
     saved = Path(download.value.path()).read_bytes()
     assert saved == api.get("csv/vm", params={"from_date": "2026-03-01", "to_date": "2026-03-31"}).content
+    with page.expect_download() as download:
+        page.get_by_role("link", name="deployments.csv").click()
+    assert Path(download.value.path()).read_bytes() == api.get("csv/report/deployments").content
+    offered = [link.inner_text().removesuffix(".csv") for link in page.locator("#report-files a").all()]
+    assert offered == [report["name"] for report in api.get("json/report").json()["reports"]]
     page.locator("#to").fill("2026-02-01")
     page.locator("#to").dispatch_event("change")
     expect(page.locator("#downloads-note")).to_contain_text("must not be after")
@@ -199,6 +285,10 @@ def test_page_fits_its_screen(browser: Browser, built_page: Path, api: Server, w
         assert page.evaluate("document.documentElement.scrollHeight") <= 900
         boxes = [page.locator(f"#{card}").bounding_box() for card in CHARTS]
         assert all(box and box["y"] + box["height"] <= 900 and box["height"] > 200 for box in boxes)
+    for view in VIEWS:
+        page.locator(f"#view-{view}").click()
+        page.wait_for_selector(f"#{VIEWS[view][0]}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
     context.close()
 
 
