@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
-import psycopg
 import pytest
 from nailgun_sender.cli.main import main
 from nailgun_sender.settings import Settings
 from nailgun_sender.store import Store
 
-from tests.integration.ingest.server import running_server
 from tests.integration.messenger.conftest import add_actions, unsent
 
 
@@ -82,43 +76,3 @@ def test_erase_deletes_after_the_word(node, capsys):
     add_actions(node, 2)
     assert main(["erase", "--yes"]) == 0
     assert unsent(node) == []
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_nothing_is_lost_or_doubled(tmp_path, collector_pair):
-    """The background process is killed again and again while it drains; the collector has each record once."""
-    url = f"sqlite:///{tmp_path}/node.sqlite"
-    store = Store.open(Settings(database_url=url))
-    add_actions(store, 2000)
-    with running_server(collector_pair.dsn("fuel_ingest"), tmp_path) as collector:
-        environ = {
-            "FUEL_STAT_SENDER_DATABASE_URL": url,
-            "FUEL_STAT_SENDER_COLLECTOR_URL": collector.url,
-            "FUEL_STAT_SENDER_BATCH_RECORDS": "50",
-            "PATH": "/usr/bin",
-        }
-        command = [sys.executable, "-m", "nailgun_sender.cli.main"]
-        subprocess.run(
-            [*command, "consent", "on", "--include-past"], env=environ, check=True, capture_output=True
-        )
-        for number in range(20):
-            process = subprocess.Popen([*command, "send-now"], env=environ, stdout=subprocess.DEVNULL)
-            try:
-                process.wait(0.6 + 0.15 * number)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            if not unsent(store):
-                break
-            time.sleep(0.05)
-        subprocess.run([*command, "send-now"], env=environ, check=True, capture_output=True)
-    assert unsent(store) == []
-    store.close()
-    with psycopg.connect(collector_pair.dsn("fuel_admin")) as connection:
-        landed = connection.execute(
-            "select sum(coalesce(cardinality(taken), records)) from collector.landing where kind = 'action_logs'"
-        ).fetchone()
-        ledger = connection.execute(
-            "select sum(bit_count(bits::bit(64))) from collector.ledger_bitmap"
-        ).fetchone()
-    assert (landed, ledger) == ((2000,), (2000,))
