@@ -49,9 +49,9 @@ def built_page() -> Path:
     return index.parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; each takes a context of its own."""
+    """One browser for the tests of this module (a process can drive one at a time); each takes a context of its own."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield launched

@@ -9,9 +9,9 @@ STYLE = """
 body { margin: 0; background: var(--back); color: var(--ink); font: 16px/1.55 system-ui, sans-serif }
 main { max-width: 54rem; margin: 0 auto; padding: 2rem 1rem 4rem }
 h1 { font-size: 1.9rem; margin: 0 0 .3rem } h2 { font-size: 1.2rem; margin: 0 0 .6rem }
-p { margin: .4rem 0 } .soft { color: var(--soft) }
+p { margin: .4rem 0 } p, h2 { overflow-wrap: anywhere } .soft { color: var(--soft) }
 section, fieldset { background: var(--paper); border: 1px solid var(--line); border-radius: .6rem;
-  padding: 1.1rem 1.3rem; margin: 1.1rem 0 }
+  padding: 1.1rem 1.3rem; margin: 1.1rem 0; min-width: 0 }
 fieldset fieldset, .level { border: 0; border-top: 1px solid var(--line); border-radius: 0; margin: .8rem 0 0;
   padding: .8rem 0 0 }
 legend { font-weight: 650; font-size: 1.2rem; padding: 0; float: left; width: 100%; margin-bottom: .3rem }

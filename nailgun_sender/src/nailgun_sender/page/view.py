@@ -84,7 +84,8 @@ def _state(frame: Frame, found: Mapping[str, Any], decision: Decision) -> Markup
 
 def _choice(frame: Frame, decision: Decision) -> Markup:
     on = decision.state == "on"
-    chosen = decision.levels if on else ("actions", "configuration", "workloads")
+    # A box that is ticked beforehand is no consent.
+    chosen = decision.levels if on else ()
     parts: list[Part] = [
         tag("legend", frame.say("choose")),
         tag("p", frame.say("choose.note"), class_="soft"),
@@ -101,7 +102,13 @@ def _choice(frame: Frame, decision: Decision) -> Markup:
             )
         )
     save = tag("button", frame.say("change" if on else "agree"), name="decision", value="on")
-    off = tag("button", frame.say("refuse"), name="decision", value="off", class_="second")
+    off = tag(
+        "button",
+        frame.say("refuse" if decision.state != "undecided" else "decline"),
+        name="decision",
+        value="off",
+        class_="second",
+    )
     return tag(
         "form",
         _token(frame),
@@ -222,7 +229,6 @@ def preview(frame: Frame, parcels: Iterable[Parcel], further: int, instead: str 
 def _parcel(frame: Frame, number: int, parcel: Parcel) -> Markup:
     line = frame.say(
         "preview.line",
-        kind=parcel.kind,
         records=len(parcel.items),
         size=len(parcel.body),
         digest=parcel.digest,
