@@ -1,174 +1,172 @@
 """Extraction against a bare binary COPY of the same records, in one run on the same servers.
 
-Usage: ``python -m bench.warehouse [records]`` (default 1,000,000). Writes docs/benchmarks/warehouse-extract.md.
-The bare COPY reads a table of raw's shape with one row a record on the standby and copies it into a table with
-raw's indexes.
+Usage: ``python -m bench.warehouse [records]`` (default 1,000,000). Writes docs/benchmarks/warehouse-extract.md. The
+ways take turns, each in a process of its own, into tables with raw's indexes that are empty before.
 """
 
 from __future__ import annotations
 
-import json
+import logging
+import multiprocessing
 import os
 import platform
 import resource
-import secrets
-import shutil
+import statistics
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import zstandard
+import structlog
 
-from fuel_stat import migrations
-from fuel_stat.identity import node_id
-from fuel_stat.postgres import (
-    COLLECTOR_ROLES,
-    Cluster,
-    ensure_database,
-    ensure_roles,
-    find_binaries,
-    free_port,
-    make_standby,
-    server_user,
-)
-from fuel_stat.postgres.owner import reachable_binaries
-from fuel_stat.postgres.roles import ANALYTIC_ROLES
+from bench.landed import RECORDS_A_LANDING, cpu_seconds, land, prepare, servers, wait_replayed
+from fuel_stat.postgres import Cluster
+from warehouse.drift import scan_drift
 from warehouse.extract import Options, run_extract
 
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "warehouse-extract.md"
-RECORDS_A_LANDING = 100
 PEPPER = bytes(range(32))
-SETTINGS: dict[str, str | int] = {
-    "shared_buffers": "256MB", "max_wal_size": "4GB", "wal_level": "replica", "max_wal_senders": 8,
-    "hot_standby": "on", "synchronous_commit": "off", "timezone": "UTC", "max_slot_wal_keep_size": "8GB",
-}  # fmt: skip
+ROUNDS = 3
+SMALL_BACKLOG = 100_000
+BUFFER_BYTES = 256 * 1024
+LOAD_SECONDS = 12.0
+LANDINGS_A_SECOND = 40
 
 
-@contextmanager
-def servers() -> Iterator[tuple[Cluster, Cluster, Cluster]]:
-    """A primary, its standby and an analytic server in a folder of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="fuel-stat-bench-"))
-    folder.chmod(0o755)
-    user = server_user()
-    if user:
-        user.own(folder)
-    binaries = reachable_binaries(find_binaries(os.environ.get("FUEL_STAT_PG_BIN")), user, folder)
-    password = "bench-" + secrets.token_hex(8)
-    made = []
-    for name, roles in (
-        ("primary", COLLECTOR_ROLES),
-        ("standby", COLLECTOR_ROLES),
-        ("analytic", ANALYTIC_ROLES),
-    ):
-        passwords = dict.fromkeys(roles, password)
-        made.append(Cluster(name, folder / name, free_port(), binaries, password, user, passwords))
-    primary, standby, analytic = made
-    try:
-        for cluster, database, owner in (
-            (primary, "collector", "fuel_admin"),
-            (analytic, "analytic", "fuel_warehouse"),
-        ):
-            cluster.initialise(SETTINGS)
-            cluster.start(tied=True)
-            ensure_roles(cluster.dsn("postgres"), cluster.passwords)
-            ensure_database(cluster.dsn("postgres"), database, owner)
-            migrations.upgrade(cluster.dsn(database), database)  # type: ignore[arg-type]
-        make_standby(primary, standby)
-        standby.start(tied=True)
-        yield primary, standby, analytic
-    finally:
-        for cluster in reversed(made):
-            if cluster.is_running():
-                cluster.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
+@dataclass(frozen=True)
+class Measured:
+    """One way, once: wall-clock seconds; CPU seconds of the process and of both servers; its peak memory in MB."""
+
+    seconds: float
+    client: float
+    peak: float
+    source: float = 0.0
+    target: float = 0.0
 
 
-def body(number: int) -> dict[str, Any]:
-    """An action log of about 0.9 kB, as nodes send them on average."""
-    return {
-        "id": number, "actor_id": f"{number % 97:040x}", "action_group": "cluster_changes", "action_name": "deploy",
-        "action_type": "nailgun_task", "start_timestamp": f"2026-11-{number % 22 + 1:02}T10:00:00.{number % 999983:06}",
-        "end_timestamp": f"2026-11-{number % 22 + 1:02}T10:05:00.{number % 999979:06}", "cluster_id": number % 7,
-        "task_uuid": f"{number:032x}", "is_sent": False,
-        "additional_info": {
-            "parent_task_id": None, "subtasks_ids": list(range(number % 5)), "operation": "deploy",
-            "nodes_from_resp": list(range(20)), "ended_with_status": "ready" if number % 9 else "error",
-            "message": "Deployment of environment is done. " + f"Node {number % 31} has finished. " * 12,
-            "output": None,
-        },
-    }  # fmt: skip
-
-
-def land(primary: Cluster, records: int) -> None:
-    """The same records twice: as landed requests, and stored one a row for the bare COPY."""
-    compressor = zstandard.ZstdCompressor(level=1)
-    with psycopg.connect(primary.dsn("collector", "fuel_admin"), autocommit=True) as connection:
-        connection.execute(
-            "create table collector.bare (landing_id uuid, position integer, load_id bigint, installation_key uuid,"
-            " received_at timestamptz, tier smallint, record jsonb)"
-        )
-        connection.execute("grant select on collector.bare to fuel_extract")
-        for start in range(0, records, 20_000):
-            with connection.transaction():
-                _land_part(connection, compressor, range(start, min(start + 20_000, records)))
-        connection.execute("vacuum analyze")
-
-
-def _land_part(connection: psycopg.Connection[Any], compressor: Any, numbers: range) -> None:
-    for start in range(numbers.start, numbers.stop, RECORDS_A_LANDING):
-        part = range(start, min(start + RECORDS_A_LANDING, numbers.stop))
-        uid = f"bench-node-{start // RECORDS_A_LANDING % 5000:06}"
-        document = [{"master_node_uid": uid, "external_id": n, "body": body(n)} for n in part]
-        payload = json.dumps(document).encode()
-        landing_id = connection.execute(
-            "insert into collector.landing (node, uid, kind, records, payload_bytes, payload)"
-            " values (%s, %s, 'action_logs', %s, %s, %s) returning landing_id",
-            (node_id(uid), uid, len(part), len(payload), compressor.compress(payload)),
-        ).fetchone()
-        connection.execute(
-            "insert into collector.bare select %s, ordinality - 1, 0, %s, now(), 0, value - 'master_node_uid'"
-            " from jsonb_array_elements(%s::jsonb) with ordinality",
-            (landing_id[0], node_id(uid), payload.decode()),  # type: ignore[index]
-        )
-
-
-def bare_copy(standby: Cluster, analytic: Cluster) -> float:
-    """Seconds of ``COPY (select …) to stdout | COPY … from stdin``, binary, in one process."""
-    with (
-        psycopg.connect(standby.dsn("collector", "fuel_extract")) as source,
-        psycopg.connect(analytic.dsn("analytic", "fuel_warehouse")) as target,
-    ):
-        target.execute("create table build.bare (like raw.action_logs including indexes)")
-        begun = time.monotonic()
-        with (
-            source.cursor() as reader,
-            target.cursor() as writer,
-            reader.copy("copy (select * from collector.bare) to stdout (format binary)") as rows,
-            writer.copy("copy build.bare from stdin (format binary)") as sink,
-        ):
-            for data in rows:
-                sink.write(data)
+def bare_copy(source_dsn: str, target_dsn: str) -> None:
+    """``COPY (select …) to stdout | COPY … from stdin``, binary, in one process, with libpq called in the way that
+    costs least: blocking, rows joined into large buffers."""
+    with psycopg.connect(source_dsn) as source, psycopg.connect(target_dsn) as target:
+        reader, writer = source.pgconn, target.pgconn
+        reader.exec_(b"copy (select * from collector.bare) to stdout (format binary)")
+        writer.exec_(b"begin")
+        writer.exec_(b"copy build.bare from stdin (format binary)")
+        reader.nonblocking = writer.nonblocking = 0
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            length, data = reader.get_copy_data(0)
+            if length < 0:
+                break
+            parts.append(bytes(data))
+            size += length
+            if size >= BUFFER_BYTES:
+                writer.put_copy_data(b"".join(parts))
+                parts.clear()
+                size = 0
+        writer.put_copy_data(b"".join(parts))
+        writer.put_copy_end()
+        while writer.get_result():
+            pass
         target.commit()
-        return time.monotonic() - begun
 
 
-def wait(primary: Cluster, standby: Cluster) -> None:
-    """Until the standby has replayed everything."""
-    with psycopg.connect(primary.dsn("postgres"), autocommit=True) as connection:
-        (lsn,) = connection.execute("select pg_current_wal_insert_lsn()").fetchone()  # type: ignore[misc]
-    with psycopg.connect(standby.dsn("postgres"), autocommit=True) as connection:
-        while not connection.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (lsn,)).fetchone()[0]:  # type: ignore[index]
-            time.sleep(0.1)
+def extraction(source_dsn: str, target_dsn: str) -> None:
+    """The product's way; the scan for drift is measured by itself."""
+    run_extract(source_dsn, target_dsn, PEPPER, options=Options(drift_seconds=0))
 
 
-def primary_work(primary: Cluster) -> int:
-    """Blocks that the primary has read or hit for the collector's database."""
+def _child(work: Callable[[str, str], None], source: str, target: str, answer: Any) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    begun, cpu = time.monotonic(), time.process_time()
+    work(source, target)
+    seconds, client = time.monotonic() - begun, time.process_time() - cpu
+    answer.put(Measured(seconds, client, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def measure(work: Callable[[str, str], None], standby: Cluster, analytic: Cluster, records: int) -> Measured:
+    """One way in a process of its own, into empty tables; the number of rows is looked at."""
+    target = analytic.dsn("analytic", "fuel_warehouse")
+    _empty(analytic)
+    source_before, target_before = cpu_seconds(standby), cpu_seconds(analytic)
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    child = context.Process(
+        target=_child, args=(work, standby.dsn("collector", "fuel_extract"), target, answer)
+    )
+    child.start()
+    found: Measured = answer.get(timeout=600)
+    child.join()
+    table = "build.bare" if work is bare_copy else "raw.action_logs"
+    with psycopg.connect(target) as connection:
+        assert connection.execute(f"select count(*) from {table}").fetchone() == (records,)
+    return Measured(
+        found.seconds, found.client, found.peak,
+        cpu_seconds(standby) - source_before, cpu_seconds(analytic) - target_before,
+    )  # fmt: skip
+
+
+def _empty(analytic: Cluster) -> None:
+    with psycopg.connect(analytic.dsn("analytic", "fuel_warehouse"), autocommit=True) as connection:
+        connection.execute("truncate raw.action_logs, raw.contact, ops.load, ops.load_window, ops.raw_seal")
+        connection.execute("drop table if exists build.bare")
+        connection.execute("create table build.bare (like raw.action_logs including indexes)")
+    with psycopg.connect(analytic.dsn("analytic"), autocommit=True) as connection:
+        connection.execute("checkpoint")
+
+
+@dataclass(frozen=True)
+class PrimaryLoad:
+    """What a steady stream of landed requests cost the primary: CPU seconds and blocks touched, a request."""
+
+    requests: int
+    cpu: float
+    blocks: float
+    extracted: int
+
+
+def primary_load(
+    primary: Cluster, standby: Cluster, analytic: Cluster, first: int, *, extract: bool
+) -> PrimaryLoad:
+    """Land a steady stream for some seconds, with or without extraction after extraction beside it."""
+    extracted, stop = 0, threading.Event()
+
+    def extractions() -> None:
+        nonlocal extracted
+        while not stop.is_set():
+            report = run_extract(
+                standby.dsn("collector", "fuel_extract"), analytic.dsn("analytic", "fuel_warehouse"), PEPPER,
+                primary_dsn=primary.dsn("collector", "fuel_admin"), options=Options(drift_seconds=0),
+            )  # fmt: skip
+            extracted += report.records
+
+    beside = threading.Thread(target=extractions)
+    cpu, blocks = cpu_seconds(primary), _blocks(primary)
+    if extract:
+        beside.start()
+    begun, requests = time.monotonic(), 0
+    while (passed := time.monotonic() - begun) < LOAD_SECONDS:
+        if requests < passed * LANDINGS_A_SECOND:
+            land(primary, range(first, first + RECORDS_A_LANDING), bare=False)
+            first += RECORDS_A_LANDING
+            requests += 1
+        else:
+            time.sleep(0.002)
+    used, touched = cpu_seconds(primary) - cpu, _blocks(primary) - blocks
+    stop.set()
+    if extract:
+        beside.join()
+    return PrimaryLoad(requests, used / requests, touched / requests, extracted)
+
+
+def _blocks(primary: Cluster) -> int:
     with psycopg.connect(primary.dsn("postgres")) as connection:
+        connection.execute("select pg_stat_clear_snapshot()")
         row = connection.execute(
             "select blks_hit + blks_read from pg_stat_database where datname = 'collector'"
         ).fetchone()
@@ -177,41 +175,77 @@ def primary_work(primary: Cluster) -> int:
 
 def main(records: int) -> None:
     """Measure and write the page."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with servers() as (primary, standby, analytic):
-        land(primary, records)
-        wait(primary, standby)
-        base = bare_copy(standby, analytic)
-        before, memory_before = primary_work(primary), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        prepare(primary)
+        small = min(records, SMALL_BACKLOG)
+        land(primary, range(small))
+        wait_replayed(primary, standby)
+        little = measure(extraction, standby, analytic, small)
+        land(primary, range(small, records))
+        wait_replayed(primary, standby)
+        bare, ours = [], []
+        for _ in range(ROUNDS):
+            bare.append(measure(bare_copy, standby, analytic, records))
+            ours.append(measure(extraction, standby, analytic, records))
         begun = time.monotonic()
-        report = run_extract(
-            standby.dsn("collector", "fuel_extract"), analytic.dsn("analytic", "fuel_warehouse"), PEPPER,
-            options=Options(),
-        )  # fmt: skip
-        seconds = time.monotonic() - begun
-        assert report.records == records
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        work = primary_work(primary) - before
+        drift = scan_drift(analytic.dsn("analytic", "fuel_warehouse"))
+        drift_seconds = time.monotonic() - begun
+        assert drift.records == records
+        alone = primary_load(primary, standby, analytic, records, extract=False)
+        beside = primary_load(primary, standby, analytic, records * 2, extract=True)
         version = ".".join(map(str, primary.binaries.version))
-    lines = [
-        "# Extraction: landed requests to raw",
+    page = _page(records, version, bare, ours)
+    page += [
         "",
-        f"{records:,} action logs, {RECORDS_A_LANDING} a landed request, Postgres {version}, Python"
-        f" {platform.python_version()}, {os.cpu_count()} cores. Written by"
-        " `make bench-warehouse`; both in one run, so quote the ratio.",
+        f"Peak memory of the extracting process: {little.peak:.0f} MB with a backlog of {small:,} records,"
+        f" {max(m.peak for m in ours):.0f} MB with {records:,} (the interpreter and its libraries included).",
         "",
-        "| way | seconds | records/s | ratio |",
-        "|---|---:|---:|---:|",
-        f"| bare binary COPY of one row a record | {base:.1f} | {records / base:,.0f} | 1.00 |",
-        f"| extraction (expansion, pseudonyms, seals, windows) | {seconds:.1f} | {records / seconds:,.0f}"
-        f" | {base / seconds:.2f} |",
+        f"Looking through the {records:,} records for new paths afterwards: {drift_seconds:.1f} s"
+        f" ({records / drift_seconds:,.0f} records/s); a run does at most a few seconds of it and leaves the rest.",
         "",
-        f"Peak memory of the process: {memory / 1024:.0f} MB, of which"
-        f" {(memory - memory_before) / 1024:.0f} MB were added by the extraction, in"
-        f" {len(report.load_ids)} loads. Blocks that the primary touched meanwhile: {work}.",
+        "## The primary meanwhile",
+        "",
+        f"{LANDINGS_A_SECOND} landed requests a second for {LOAD_SECONDS:.0f} s, without and with extraction after"
+        " extraction beside it, each asking the primary who holds the window. Times of answer are not shown: all"
+        " servers share the machine's cores here.",
+        "",
+        "| | requests | primary's CPU ms a request | blocks touched a request | records extracted meanwhile |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {found.requests} | {found.cpu * 1000:.2f} | {found.blocks:.0f} | {found.extracted:,} |"
+            for name, found in (("alone", alone), ("while extraction runs", beside))
+        ),
     ]
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    REPORT.write_text("\n".join(page) + "\n")
+    print("\n".join(page))
+
+
+def _page(records: int, version: str, bare: list[Measured], ours: list[Measured]) -> list[str]:
+    rows = []
+    for number, pair in enumerate(zip(bare, ours, strict=True), start=1):
+        for name, found in zip(("bare COPY", "extraction"), pair, strict=True):
+            rows.append(
+                f"| {number} | {name} | {found.seconds:.1f} | {records / found.seconds:,.0f} | {found.client:.1f}"
+                f" | {found.source:.1f} | {found.target:.1f} | {pair[0].seconds / found.seconds:.2f} |"
+            )
+    ratio = statistics.median(b.seconds / o.seconds for b, o in zip(bare, ours, strict=True))
+    return [
+        "# Extraction: landed requests to raw",
+        "",
+        f"Written by `make bench-warehouse`. {records:,} action logs of about 0.9 kB, {RECORDS_A_LANDING} a landed"
+        f" request, Postgres {version}, Python {platform.python_version()}, {os.cpu_count()} cores for three servers"
+        " and the client. The bare way copies the same records, stored one a row, into a table with raw's columns and"
+        " indexes; extraction expands the requests, replaces uids by pseudonyms, writes seals and windows, and commits"
+        " chunk by chunk. Both are one process and take turns: quote the ratio.",
+        "",
+        "| round | way | seconds | records/s | client CPU s | source CPU s | target CPU s | ratio |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|",
+        *rows,
+        "",
+        f"Median ratio of records/s: **{ratio:.2f}** (wanted: at least 1; {'met' if ratio >= 1 else 'missed'}).",
+    ]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def _settings() -> Settings:
 
 @app.command()
 def extract(
-    chunk_landings: Annotated[int, typer.Option(min=1, help="Landed requests a transaction.")] = 2_000,
+    chunk_landings: Annotated[int, typer.Option(min=1, help="Landed requests a transaction.")] = 1_000,
     accept_new_source: Annotated[
         bool, typer.Option(help="Go on although the source has nothing of what was loaded.")
     ] = False,
@@ -105,7 +105,7 @@ def _holder(found: dict[str, Any] | None) -> str:
         return ""
     if "database" not in found:
         return f"xid {found['xid']}"
-    return f"{found['database']} pid {found['pid']} {found['application'] or ''}".strip()
+    return f"{found['database']} pid {found['pid']} {found['role']} {found['application'] or ''}".strip()
 
 
 def _plain(value: Any) -> Any:
@@ -127,10 +127,11 @@ def _moment(text: str) -> datetime:
 
 @app.command()
 def drift() -> None:
-    """Record paths of records that were never seen before (table ops.schema_path)."""
+    """Look through the loads that extractions left, for paths never seen before (table ops.schema_path)."""
     from warehouse.drift import scan_drift
 
-    print(f"{scan_drift(_settings().warehouse_dsn)} new paths")
+    report = scan_drift(_settings().warehouse_dsn)
+    print(f"{report.loads} loads, {report.records} records looked through: {report.new} new paths")
 
 
 @app.command()

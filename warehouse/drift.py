@@ -1,14 +1,12 @@
 """Schema drift: which paths records have, when they were first seen, how often, from which releases. Never a value.
 
-Scans the loads that were not scanned yet, after they were committed; nothing waits for it and nothing breaks on it.
+Looks through the loads that it has not seen yet, after they were committed; no load waits for it or breaks on it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+import time
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,115 +14,117 @@ import psycopg
 from psycopg import sql
 
 from fuel_stat import log
+from warehouse.drift_paths import Paths
+from warehouse.expand import UNREADABLE_MEMBER
 from warehouse.load import kinds_in_raw
 
 _log = log.get(__name__)
-MAX_PATHS_A_KIND = 20_000
-MAX_DEPTH = 30
-# Names that are identifiers (numbers, digests, addresses, host names) would make every record's paths new,
-# and would be values.
-_PLAIN_NAME = re.compile(r"(?![0-9a-fA-F-]{12,}$)[A-Za-z_][A-Za-z_:-]*[0-9]{0,3}[A-Za-z_:-]*")
-_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
-_LATEST_RELEASE = """
-    select distinct on (installation_key) installation_key, record -> 'fuel_release' ->> 'release' as release
-    from raw.installation_structure
-    where installation_key in (select installation_key from {table} where load_id = {load_id})
-    order by installation_key, received_at desc
+_PENDING = """
+select load_id from ops.load where state = 'loaded' and not drift_scanned and records > 0
+order by load_id limit 1 for update skip locked
+"""
+# The release that a node's latest structure names.
+_RECORDS = """
+with nodes as (select distinct installation_key from {table} where load_id = {load_id}),
+releases as materialized (
+    select n.installation_key, s.release
+    from nodes as n
+    cross join lateral (
+        select i.record -> 'fuel_release' ->> 'release' as release
+        from raw.installation_structure as i
+        where i.installation_key = n.installation_key
+        order by i.received_at desc limit 1
+    ) as s
+)
+select r.record::text, r.received_at, s.release from {table} as r
+left join releases as s using (installation_key) where r.load_id = {load_id}
+"""
+_WRITE = """
+insert into ops.schema_path as p (kind, path, type, first_seen, last_seen, records, releases, first_load_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (kind, path, type) do update
+set first_seen = least(p.first_seen, excluded.first_seen), last_seen = greatest(p.last_seen, excluded.last_seen),
+    records = p.records + excluded.records,
+    releases = (
+        select coalesce(array_agg(distinct r order by r), '{}') from unnest(p.releases || excluded.releases) as r
+    )
 """
 
 
-@dataclass
-class _Seen:
-    """A path of a type within one load."""
+@dataclass(frozen=True)
+class DriftReport:
+    """What a scan did. ``new``: paths never seen before; ``left``: whether loads are left for the next scan."""
 
-    first: datetime
-    last: datetime
+    new: int = 0
+    loads: int = 0
     records: int = 0
-    releases: set[str] = field(default_factory=set)
+    left: bool = False
 
 
-def scan_drift(warehouse_dsn: str) -> int:
-    """Record the paths of all loads that were not scanned yet; returns how many were never seen before."""
-    new = 0
+def scan_drift(warehouse_dsn: str, seconds: float | None = None) -> DriftReport:
+    """Record the paths of the loads that were not looked through yet, oldest first, each in one transaction.
+
+    Args:
+        seconds: no further load is begun after that long; what is left is for the next scan. None: no limit.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    new = loads = records = 0
     with psycopg.connect(warehouse_dsn, autocommit=True, application_name="fuel-stat drift") as connection:
-        loads = connection.execute(
-            "select load_id from ops.load where state = 'loaded' and not drift_scanned and records > 0 order by 1"
-        ).fetchall()
-        for (load_id,) in loads:
+        while True:
             with connection.transaction():
+                pending = connection.execute(_PENDING).fetchone()
+                if pending is None:
+                    break
+                if deadline is not None and time.monotonic() > deadline:
+                    return _said(DriftReport(new, loads, records, left=True))
                 for kind in kinds_in_raw(connection):
-                    new += _store(connection, kind, load_id, _scan(connection, kind, load_id))
-                connection.execute("update ops.load set drift_scanned = true where load_id = %s", (load_id,))
-    if new:
-        _log.warning("schema_drift", new_paths=new)
-    return new
+                    paths = _scan(connection, kind, pending[0])
+                    new += _store(connection, kind, pending[0], paths)
+                    records += paths.records
+                connection.execute("update ops.load set drift_scanned = true where load_id = %s", pending)
+                loads += 1
+    return _said(DriftReport(new, loads, records))
 
 
-def paths_of(record: Any) -> set[tuple[str, str]]:
-    """Path and type of everything in a record; list positions and names that are identifiers are left out."""
-    return set(_walk(record, "", 0))
+def _said(report: DriftReport) -> DriftReport:
+    if report.new:
+        _log.warning("schema_drift", new_paths=report.new, loads=report.loads, records=report.records)
+    return report
 
 
-def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    if path:
-        yield path, _TYPES.get(type(value), "null")
-    if depth >= MAX_DEPTH:
-        return
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            shown = name if len(name) <= 64 and _PLAIN_NAME.fullmatch(name) else "{name}"
-            yield from _walk(inner, f"{path}.{shown}" if path else shown, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner, f"{path}[]", depth + 1)
-
-
-def _scan(connection: psycopg.Connection[Any], kind: str, load_id: int) -> dict[tuple[str, str], _Seen]:
-    table = sql.Identifier("raw", kind)
-    query = sql.SQL(
-        f"with releases as ({_LATEST_RELEASE})"
-        " select r.record::text, r.received_at, s.release from {table} as r"
-        " left join releases as s using (installation_key) where r.load_id = {load_id}"
-    ).format(table=table, load_id=sql.Literal(load_id))
-    found: dict[tuple[str, str], _Seen] = {}
+def _scan(connection: psycopg.Connection[Any], kind: str, load_id: int) -> Paths:
+    query = sql.SQL(_RECORDS).format(table=sql.Identifier("raw", kind), load_id=sql.Literal(load_id))
+    paths = Paths()
     with connection.cursor("drift") as cursor:
-        cursor.itersize = 500
+        cursor.itersize = 1_000
         for text, received_at, release in cursor.execute(query):
-            for place in paths_of(orjson.loads(text)):
-                seen = found.setdefault(place, _Seen(received_at, received_at))
-                seen.first, seen.last = min(seen.first, received_at), max(seen.last, received_at)
-                seen.records += 1
-                if release and len(release) <= 32:
-                    seen.releases.add(release)
-    return found
+            paths.add(_record(text), received_at, release)
+    return paths
 
 
-def _store(
-    connection: psycopg.Connection[Any], kind: str, load_id: int, found: dict[tuple[str, str], _Seen]
-) -> int:
-    """Merge into ``ops.schema_path``; a flood of made-up names ends at a limit."""
-    known = {
-        (path, of_type)
-        for path, of_type in connection.execute(
-            "select path, type from ops.schema_path where kind = %s", (kind,)
-        )
-    }
-    room = max(0, MAX_PATHS_A_KIND - len(known))
-    fresh = sorted(set(found) - known)[:room]
-    kept = [place for place in found if place in known] + fresh
+def _record(text: str) -> Any:
+    """jsonb nests deeper than the parser follows: such a record counts as unreadable and stops nothing."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {UNREADABLE_MEMBER: None}
+
+
+def _store(connection: psycopg.Connection[Any], kind: str, load_id: int, paths: Paths) -> int:
+    """Merge into ``ops.schema_path``; a flood of made-up names ends at a limit. Returns how many are new."""
+    rows = connection.execute("select path, type from ops.schema_path where kind = %s", (kind,))
+    known = set(rows.fetchall())
+    found = {(sight.path, sight.type): sight for sight in paths.sights()}
+    fresh = sorted(found.keys() - known)[: max(0, Paths.LIMIT - len(known))]
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into ops.schema_path as p"
-            " (kind, path, type, first_seen, last_seen, records, releases, first_load_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (kind, path, type) do update"
-            " set first_seen = least(p.first_seen, excluded.first_seen),"
-            " last_seen = greatest(p.last_seen, excluded.last_seen), records = p.records + excluded.records,"
-            " releases = (select coalesce(array_agg(distinct r order by r), '{}')"
-            "   from unnest(p.releases || excluded.releases) as r)",
+            _WRITE,
             [
-                (kind, path, of_type, seen.first, seen.last, seen.records, sorted(seen.releases), load_id)
-                for path, of_type in kept
-                for seen in [found[path, of_type]]
+                (
+                    *(kind, path, of_type, sight.first, sight.last, sight.records),
+                    *(sorted(sight.releases), load_id),
+                )
+                for path, of_type in [*(found.keys() & known), *fresh]
+                for sight in [found[path, of_type]]
             ],
         )
     return len(fresh)

@@ -7,6 +7,7 @@ JSON text that was landed; only the top level is opened, to leave out ``master_n
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,8 +61,9 @@ def expand(landing: Landing, key: uuid.UUID) -> Iterator[tuple[int, bytes]]:
         ExpansionError: ``bad_frame`` (not zstd), ``bad_document`` (not JSON of the expected form),
             ``position_out_of_range`` (``taken`` names a record that is not there).
     """
-    records = _records(landing)
-    scrub = _Scrubber(landing.uid, key)
+    document = _document(landing)
+    records = _records(landing, document)
+    scrub = _Scrubber(landing.uid, key, escapes=b"\\" in document)
     for position in landing.positions:
         if position >= len(records):
             raise ExpansionError(
@@ -82,8 +84,7 @@ def unreadable(reason: str) -> bytes:
     return msgspec.json.encode({UNREADABLE_MEMBER: reason})
 
 
-def _records(landing: Landing) -> Sequence[dict[str, msgspec.Raw] | msgspec.Raw]:
-    document = _document(landing)
+def _records(landing: Landing, document: bytes) -> Sequence[dict[str, msgspec.Raw] | msgspec.Raw]:
     try:
         return _opened(landing, document)
     except ExpansionError:
@@ -108,7 +109,7 @@ def _opened(landing: Landing, document: bytes) -> Sequence[dict[str, msgspec.Raw
             return [members]
         if len(lists) == 1:
             return _list(bytes(lists[0]))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ExpansionError("bad_document", f"the landed document cannot be read: {error}") from error
     raise ExpansionError("bad_document", "the landed document has no single list of records")
 
@@ -120,10 +121,26 @@ def _list(text: bytes) -> Sequence[dict[str, msgspec.Raw] | msgspec.Raw]:
         return _VALUES.decode(text)
 
 
+# Making a decompressor costs twice what decompressing does, and one must not serve two threads at once.
+_local = threading.local()
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    made: zstandard.ZstdDecompressor | None = getattr(_local, "decompressor", None)
+    if made is None:
+        made = _local.decompressor = zstandard.ZstdDecompressor()
+    return made
+
+
 def _document(landing: Landing) -> bytes:
     try:
-        with zstandard.ZstdDecompressor().stream_reader(landing.payload) as reader:
-            document = reader.read(MAX_DOCUMENT_BYTES + 1)
+        size = zstandard.frame_content_size(landing.payload)
+        if 0 <= size <= MAX_DOCUMENT_BYTES:
+            document = _decompressor().decompress(landing.payload)
+        else:
+            # A frame that does not say its size, or says too much: read no further than the limit.
+            with zstandard.ZstdDecompressor().stream_reader(landing.payload) as reader:
+                document = reader.read(MAX_DOCUMENT_BYTES + 1)
     except zstandard.ZstdError as error:
         raise ExpansionError("bad_frame", f"the landed payload is not a zstd frame: {error}") from error
     if len(document) > MAX_DOCUMENT_BYTES:
@@ -132,16 +149,20 @@ def _document(landing: Landing) -> bytes:
 
 
 class _Scrubber:
-    """Replaces the uid in a record's text, and what ``jsonb`` cannot hold."""
+    """Replaces the uid in a record's text, and what ``jsonb`` cannot hold.
 
-    def __init__(self, uid: str, key: uuid.UUID) -> None:
+    ``escapes``: whether there is any backslash in the document; where there is none, no record is searched for one.
+    """
+
+    def __init__(self, uid: str, key: uuid.UUID, *, escapes: bool) -> None:
+        self._escapes = escapes
         quoted = msgspec.json.encode(uid)
         embeddable = len(uid) >= SHORTEST_EMBEDDED_UID and not _NUMBER_LIKE.fullmatch(uid)
         self._needle = quoted[1:-1] if embeddable else quoted
         self._pseudonym = str(key).encode() if embeddable else b'"%s"' % str(key).encode()
 
     def __call__(self, text: bytes) -> bytes:
-        if b"\\u" in text or b"\\/" in text:
+        if self._escapes and (b"\\u" in text or b"\\/" in text):
             text = _ESCAPES.sub(_unescaped, text)
         if self._needle in text:
             text = text.replace(self._needle, self._pseudonym)

@@ -16,9 +16,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from fuel_stat import log
+from warehouse.drift import scan_drift
 from warehouse.errors import ExtractionError
 from warehouse.extract_alarms import Alarm, Thresholds, alarms_of, oldest_transaction
 from warehouse.extract_chunk import Chunk, ChunkResult, load_chunk
+from warehouse.extract_lanes import Lanes
 from warehouse.extract_source import Source, is_recovery_conflict, is_transient, open_source
 from warehouse.load import Pseudonyms, finish_load, new_load, open_warehouse
 from warehouse.load_records import tolerantly
@@ -33,14 +35,16 @@ T = TypeVar("T")
 class Options:
     """How a run behaves.
 
-    ``attempts`` counts tries of a chunk; ``chunk_landings`` is halved on each recovery conflict.
+    ``attempts`` counts tries of a chunk; ``chunk_landings`` is halved on each recovery conflict. New records are
+    looked through for drift for about ``drift_seconds`` at the end (0: not at all); the next run goes on from there.
     """
 
-    chunk_landings: int = 2_000
+    chunk_landings: int = 1_000
     attempts: int = 6
     backoff_seconds: float = 0.5
     reason: str = "scheduled"
     accept_new_source: bool = False
+    drift_seconds: float = 5.0
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -66,6 +70,7 @@ class LoadReport:
     alarms: tuple[Alarm, ...] = ()
     resync: Resync | None = None
     retries: int = 0
+    new_paths: int = 0
 
     @property
     def load_id(self) -> int | None:
@@ -74,7 +79,7 @@ class LoadReport:
 
 
 class _Run:
-    """The state of one run: connections' addresses, options, retries."""
+    """The state of one run: connections' addresses, options, retries, and what was loaded so far."""
 
     def __init__(
         self, standby_dsn: str, warehouse_dsn: str, pepper: bytes, primary_dsn: str | None, options: Options
@@ -85,52 +90,66 @@ class _Run:
         self.options = options
         self.pseudonyms = Pseudonyms(pepper)
         self.chunk_landings = options.chunk_landings
-        self.retries = 0
+        self.report = LoadReport((), 0, 0)
+        self._attempt = 0
+        self._settled = False
         self._holder: tuple[int, dict[str, Any] | None] = (-1, None)
 
-    def retrying(self, work: Callable[[Source], T]) -> T:
-        """Do the work on a fresh snapshot, again after a recovery conflict or while the standby is away."""
-        for attempt in range(1, self.options.attempts + 1):
+    def go(self, connection: psycopg.Connection[Any]) -> LoadReport:
+        """Check the windows, compare again where they disagree, then load what is new."""
+        begun = time.monotonic()
+        target = self._retrying(lambda: self._begin(connection))
+        self._retrying(lambda: self._backlog(connection, target))
+        return replace(self.report, seconds=time.monotonic() - begun)
+
+    def _retrying(self, work: Callable[[], T]) -> T:
+        """Do the work, again after a recovery conflict or while the standby is away; progress is counted anew."""
+        self._attempt = 0
+        while True:
             try:
-                with open_source(self.standby_dsn) as source:
-                    return work(source)
-            except psycopg.Error as error:
-                if not is_transient(error) or attempt == self.options.attempts:
+                return work()
+            except (psycopg.Error, ExtractionError) as error:
+                self._attempt += 1
+                if not is_transient(error) or self._attempt == self.options.attempts:
                     raise
                 if is_recovery_conflict(error):
                     self.chunk_landings = max(1, self.chunk_landings // 2)
-                self.retries += 1
-                _log.warning("extraction_retried", attempt=attempt, error=str(error).strip())
-                time.sleep(self.options.backoff_seconds * 2 ** (attempt - 1))
-        raise AssertionError("the last attempt returns or raises")
+                self.report = replace(self.report, retries=self.report.retries + 1)
+                _log.warning("extraction_retried", attempt=self._attempt, error=str(error).strip())
+                time.sleep(self.options.backoff_seconds * 2 ** (self._attempt - 1))
 
-    def go(self, connection: psycopg.Connection[Any]) -> LoadReport:
-        """Check the windows, compare again where they disagree, then load chunk after chunk."""
-        begun = time.monotonic()
-        resynced = self.retrying(lambda source: self._check(connection, source))
-        windows = loaded_windows(connection, limit=1)
-        start = windows[0].to_xid if windows else 0
-        report = LoadReport((), start, start, resync=resynced)
-        if resynced:
-            report = replace(
-                report,
-                load_ids=(resynced.load_id,),
-                records=resynced.inserted_records,
-                landings=resynced.inserted_landings,
-                removed=resynced.removed_records,
-            )
-        target: int | None = None
-        position = start
-        while target is None or position < target:
-            result, target = self.retrying(lambda source: self._chunk(connection, source, position, target))  # noqa: B023
-            position = result.to_xid
-            report = _add(report, result)
-        return replace(report, seconds=time.monotonic() - begun, retries=self.retries)
+    def _begin(self, connection: psycopg.Connection[Any]) -> int:
+        """Check, and load the first chunk where it is all there is (as it mostly is); returns where the run ends.
+
+        The end is fixed by this snapshot, so that a run ends whatever lands meanwhile.
+        """
+        with open_source(self.standby_dsn) as source:
+            resynced = self._check(connection, source)
+            windows = loaded_windows(connection, limit=1)
+            start = windows[0].to_xid if windows else 0
+            self.report = replace(self.report, from_xid=start, to_xid=start)
+            if resynced:
+                self.report = _with_resync(self.report, resynced)
+            target = max(start, source.snapshot.xmin)
+            if source.cut(start, target, self.chunk_landings) == target:
+                chunk = self._describe(connection, source, start, target)
+                self.report = _add(
+                    self.report, load_chunk(connection, self.warehouse_dsn, source, chunk, self.pseudonyms)
+                )
+            return target
+
+    def _backlog(self, connection: psycopg.Connection[Any], target: int) -> None:
+        """Several chunks, two at a time."""
+        lanes = Lanes(self.standby_dsn, self.warehouse_dsn, self.pseudonyms, self._describe)
+        for result in lanes.load(connection, self.report.to_xid, target, self.chunk_landings):
+            self.report = _add(self.report, result)
+            self._attempt = 0
 
     def _check(self, connection: psycopg.Connection[Any], source: Source) -> Resync | None:
         agreement = compare_windows(connection, source)
         if agreement.boundary is None:
             return None
+        self._confirm(source)
         if not agreement.common and not self.options.accept_new_source:
             raise ExtractionError(
                 "source_shares_no_history",
@@ -139,6 +158,17 @@ class _Run:
             )
         _log.warning("windows_disagree", boundary=agreement.boundary, watermark=agreement.watermark)
         return self._resync(connection, source, agreement)
+
+    def _confirm(self, source: Source) -> None:
+        """A standby that was killed shows for a moment less than before: that is no lost history.
+
+        Only a snapshot that was taken after the standby had replayed all it had received is believed.
+        """
+        if not self._settled and source.snapshot.in_recovery:
+            self._settled = source.is_settled()
+            raise ExtractionError(
+                "source_went_back", "The standby shows less than was loaded; it may still be starting."
+            )
 
     def _resync(self, connection: psycopg.Connection[Any], source: Source, agreement: Agreement) -> Resync:
         return tolerantly(
@@ -154,24 +184,18 @@ class _Run:
             ),
         )
 
-    def _chunk(
-        self, connection: psycopg.Connection[Any], source: Source, position: int, target: int | None
-    ) -> tuple[ChunkResult, int]:
-        """One chunk from ``position``; the target is fixed by the first snapshot, so that a run ends."""
+    def _describe(self, connection: psycopg.Connection[Any], source: Source, start: int, end: int) -> Chunk:
+        """A chunk as this snapshot sees it, and who holds the window meanwhile."""
         snapshot = source.snapshot
-        if target is None:
-            target = max(position, snapshot.xmin)
-        if snapshot.xmin < target:
+        if snapshot.xmin < end:
             raise ExtractionError(
                 "source_went_back", "The source lost history while it was read; the next run compares again."
             )
-        end = source.cut(position, target, self.chunk_landings)
         if self._holder[0] != snapshot.xmin:
             self._holder = (snapshot.xmin, oldest_transaction(snapshot, self.primary_dsn))
         holder = self._holder[1]
         found = alarms_of(connection, snapshot, holder, self.options.thresholds)
-        chunk = Chunk(position, end, self.options.reason, holder, found)
-        return load_chunk(connection, self.warehouse_dsn, source, chunk, self.pseudonyms), target
+        return Chunk(start, end, self.options.reason, holder, found)
 
 
 def run_extract(
@@ -210,6 +234,10 @@ def run_extract(
             if failure is error:
                 raise
             raise failure from error
+    for alarm in report.alarms:
+        _log.warning("extraction_alarm", **alarm.as_json())
+    if report.records and options.drift_seconds > 0:
+        report = replace(report, new_paths=_drift(warehouse_dsn, options.drift_seconds))
     _log.info(
         "extracted",
         loads=list(report.load_ids),
@@ -221,6 +249,15 @@ def run_extract(
         alarms=[alarm.code for alarm in report.alarms],
     )
     return report
+
+
+def _drift(warehouse_dsn: str, seconds: float) -> int:
+    """How many paths are new. The records are loaded: a failure is for the log, and the next run looks again."""
+    try:
+        return scan_drift(warehouse_dsn, seconds).new
+    except psycopg.Error as error:
+        _log.error("drift_scan_failed", error=" ".join(str(error).split()))
+        return 0
 
 
 def _as_extraction_error(error: psycopg.Error | ExtractionError) -> ExtractionError:
@@ -239,6 +276,17 @@ def _note_failure(connection: psycopg.Connection[Any], reason: str, failure: Ext
         load_id = new_load(connection, state="failed", reason=reason)
         alarm = Alarm(failure.code, failure.sentence)
         finish_load(connection, load_id, error=str(failure), alarms=Jsonb([alarm.as_json()]))
+
+
+def _with_resync(report: LoadReport, resynced: Resync) -> LoadReport:
+    return replace(
+        report,
+        load_ids=(resynced.load_id,),
+        records=resynced.inserted_records,
+        landings=resynced.inserted_landings,
+        removed=resynced.removed_records,
+        resync=resynced,
+    )
 
 
 def _add(report: LoadReport, result: ChunkResult) -> LoadReport:

@@ -93,19 +93,23 @@ def alarms_of(
         if seconds is None:
             seconds = holder["seconds"] = _held_since(connection, holder["xid"])
         if seconds > thresholds.transaction_seconds:
-            who = (
-                f"in database {holder['database']}, process {holder['pid']}, application"
-                if ("database" in holder)
-                else "(unknown where) application"
-            )
             alarms.append(
                 Alarm(
                     "window_held",
-                    f"Transaction {holder['xid']} {who} {holder.get('application')!r} has been open for"
-                    f" {seconds:.0f} s; nothing committed after it started can be extracted until it ends.",
+                    f"Transaction {holder['xid']} {_who(holder)} has been open for {seconds:.0f} s;"
+                    " nothing committed after it started can be extracted until it ends.",
                 )
             )
     return tuple(alarms)
+
+
+def _who(holder: dict[str, Any]) -> str:
+    if "database" not in holder:
+        return f"({holder['unknown']})"
+    place = f"in database {holder['database']}, role {holder['role']}"
+    if holder["prepared"]:
+        return f"{place}, prepared as {holder['application']!r}"
+    return f"{place}, process {holder['pid']}, application {holder['application']!r}"
 
 
 def _held_since(connection: psycopg.Connection[Any], xid: int) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from warehouse.errors import ExtractionError
 from warehouse.extract_alarms import Alarm
 from warehouse.extract_source import Slice, Snapshot, Source, of_kind, within
 from warehouse.load import (
@@ -60,19 +62,30 @@ def load_chunk(
     source: Source,
     chunk: Chunk,
     pseudonyms: Pseudonyms,
+    *,
+    load_id: int | None = None,
+    turn: Callable[[], None] = lambda: None,
 ) -> ChunkResult:
     """Load a chunk, by the fast way if it can be.
 
     Records that jsonb cannot hold are found one by one and marked; rows that are there already (a window that was
     loaded under another history) are compared instead of copied.
+
+    Args:
+        load_id: a reserved number; by default the next one.
+        turn: is called when the rows are copied, and returns once the chunk before has committed.
+
+    Raises:
+        ExtractionError: ``watermark_moved`` when the chunk does not begin where the loaded windows end.
     """
     try:
         return tolerantly(
             connection,
             warehouse_dsn,
-            lambda checker: _load(connection, source, chunk, pseudonyms, checker),
+            lambda checker: _load(connection, source, chunk, pseudonyms, checker, load_id, turn),
         )
     except psycopg.errors.UniqueViolation:
+        turn()
         done = tolerantly(
             connection,
             warehouse_dsn,
@@ -85,6 +98,7 @@ def load_chunk(
                 to_xid=chunk.to_xid,
                 supersede=False,
                 checker=checker,
+                load_id=load_id,
             ),
         )
         return ChunkResult(
@@ -99,20 +113,28 @@ def _load(
     chunk: Chunk,
     pseudonyms: Pseudonyms,
     checker: psycopg.Connection[Any] | None,
+    reserved: int | None,
+    turn: Callable[[], None],
 ) -> ChunkResult:
     condition = within(chunk.from_xid, chunk.to_xid)
     slices = source.summary(condition)
     decisions = source.decisions(condition)
     snapshot = source.snapshot
     is_empty = not slices and not decisions
-    load_id = _empty_load(connection, chunk) if is_empty else None
-    if load_id is None:
-        load_id = new_load(connection, state="loaded", reason=chunk.reason, from_xid=str(chunk.from_xid))
-    record_window(connection, load_id, slices)
+    extended = _empty_load(connection, chunk) if is_empty and reserved is None else None
+    load_id = extended or new_load(
+        connection, reserved, state="loaded", reason=chunk.reason, from_xid=str(chunk.from_xid)
+    )
     marked = 0
-    for kind in sorted({s.kind for s in slices if s.kind != "contact"}):
+    kinds = sorted({s.kind for s in slices if s.kind != "contact"})
+    for kind in kinds:
         with RecordCopy(connection, table_of(connection, kind), load_id, pseudonyms) as copy:
             marked += copy_landings(copy, source.landings(of_kind(kind, condition)), checker)
+    turn()
+    if extended is None:
+        _require_watermark(connection, chunk, load_id)
+    record_window(connection, load_id, slices)
+    for kind in kinds:
         check_expansion(kind, slices, seal(connection, load_id, kind))
     for batch in source.contacts(condition):
         write_contacts(connection, load_id, batch, pseudonyms)
@@ -121,6 +143,21 @@ def _load(
     top = source.max_xid(chunk.from_xid, chunk.to_xid)
     finish_load(connection, load_id, **_columns(result, slices, top), **_source_columns(snapshot, chunk))
     return replace(result, is_empty=is_empty)
+
+
+def _require_watermark(connection: psycopg.Connection[Any], chunk: Chunk, load_id: int) -> None:
+    """Windows join without a gap and without an overlap, whoever else may have thought to hold the lock."""
+    row = connection.execute(
+        "select to_xid::text from ops.load where state = 'loaded' and mode in ('window', 'resync')"
+        " and superseded_by is null and load_id <> %s order by load_id desc limit 1",
+        (load_id,),
+    ).fetchone()
+    watermark = int(row[0]) if row else 0
+    if watermark != chunk.from_xid:
+        raise ExtractionError(
+            "watermark_moved",
+            f"The chunk begins at {chunk.from_xid}, the loaded windows end at {watermark}: does another loader run?",
+        )
 
 
 def _empty_load(connection: psycopg.Connection[Any], chunk: Chunk) -> int | None:

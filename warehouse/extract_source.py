@@ -7,6 +7,7 @@ standby the snapshot's list of running transactions is empty, so nothing else of
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from warehouse.errors import ExtractionError
 from warehouse.expand import Landing
 
 # 40001/40P01: cancelled by recovery; 57P0x and 08xxx and no state at all: the server went away.
 _CONFLICT_STATES = {"40001", "40P01"}
 _GONE_STATES = {"57P01", "57P02", "57P03", "57P04", "58P01"}
+
+SETTLING_SECONDS = 1.0
 
 _SNAPSHOT = """
 select
@@ -169,6 +173,25 @@ class Source:
         lag = _one(connection.execute(_LAG))[0]
         self.snapshot = Snapshot(int(row[0]), int(row[1]), row[2], row[3], row[4], lag)
 
+    def is_settled(self) -> bool:
+        """Whether the server shows all that it ever had; a standby that starts replays again what it had received."""
+        before, settled = self._replay()
+        if settled:
+            return True
+        # Without a primary there will be no receiver: then what it had is replayed when nothing moves any more.
+        time.sleep(SETTLING_SECONDS)
+        after, settled = self._replay()
+        return settled or before == after
+
+    def _replay(self) -> tuple[str | None, bool]:
+        # The receiver is started only after everything local was replayed.
+        query = (
+            "select pg_last_wal_replay_lsn()::text,"
+            " not pg_is_in_recovery() or exists (select from pg_stat_wal_receiver)"
+        )
+        lsn, settled = _one(self.connection.execute(query))
+        return lsn, settled
+
     def coverage(self) -> Coverage:
         """The receive days that the attached partitions cover."""
         return Coverage(tuple(self.connection.execute(_PARTITIONS).fetchall()))
@@ -206,6 +229,11 @@ class Source:
         if at > self._first_xid(from_xid, to_xid):
             return at
         return self._xid_at(within(at + 1, to_xid), 0) or to_xid
+
+    def kinds(self, from_xid: int, to_xid: int) -> set[str]:
+        """What kinds of records landed in the window."""
+        query = sql.SQL("select distinct kind from collector.landing where {}")
+        return {row[0] for row in self.connection.execute(query.format(within(from_xid, to_xid)))}
 
     def max_xid(self, from_xid: int, to_xid: int) -> int | None:
         """The latest transaction in the window that landed anything."""
@@ -278,9 +306,11 @@ def is_recovery_conflict(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: a recovery conflict, or a server that went away or is starting."""
+    """Whether trying again may help: a recovery conflict, or a server that went away, is starting or catches up."""
     if is_recovery_conflict(error):
         return True
+    if isinstance(error, ExtractionError):
+        return error.code == "source_went_back"
     if not isinstance(error, psycopg.OperationalError):
         return False
     state = error.sqlstate

@@ -7,6 +7,7 @@ loader is killed.
 from __future__ import annotations
 
 import re
+import select
 import struct
 import time
 from collections import Counter
@@ -80,7 +81,8 @@ class Pseudonyms:
 class RecordCopy:
     """Streams records into a table of raw's shape by binary COPY; use as a context manager.
 
-    libpq is called in blocking mode with large buffers: psycopg's own copy spends three times the time.
+    libpq is called with large buffers: psycopg's own copy spends three times the time. While the server does not
+    take more, the thread waits without the interpreter's lock, so that another one can fill its own copy.
     """
 
     def __init__(
@@ -96,8 +98,9 @@ class RecordCopy:
         result = self._pgconn.exec_(statement.as_bytes(connection))
         if result.status != pq.ExecStatus.COPY_IN:
             raise psycopg.OperationalError(f"COPY did not start: {result.error_message.decode()}")
-        self._blocking = self._pgconn.nonblocking
-        self._pgconn.nonblocking = 0
+        self._pgconn.nonblocking = 1
+        self._poll = select.poll()
+        self._poll.register(self._pgconn.socket, 0)
 
     def write(self, landing: Landing) -> None:
         """All records that a landing contributes."""
@@ -123,29 +126,43 @@ class RecordCopy:
         self._pgconn.put_copy_data(b"".join(self._parts))
         self._parts.clear()
         self._size = 0
+        self._drain()
+
+    def _drain(self) -> None:
+        """Until the kernel has taken everything; what the server says meanwhile is read, or both would wait."""
+        while self._pgconn.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+
+    def _wait(self, events: int) -> None:
+        self._poll.modify(self._pgconn.socket, events)
+        if any(happened & ~select.POLLOUT for _, happened in self._poll.poll()):
+            self._pgconn.consume_input()
 
     def __enter__(self) -> RecordCopy:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is None:
-                self._parts.append(_TRAILER)
-                self._flush()
-                self._pgconn.put_copy_end()
-            else:
-                self._pgconn.put_copy_end(b"the loader gave up")
-            self._finish(quiet=error is not None)
-        finally:
-            self._pgconn.nonblocking = self._blocking
+        if error is None:
+            self._parts.append(_TRAILER)
+            self._flush()
+            self._pgconn.put_copy_end()
+        else:
+            self._pgconn.put_copy_end(b"the loader gave up")
+        self._drain()
+        self._finish(quiet=error is not None)
 
     def _finish(self, *, quiet: bool) -> None:
         failed: pq.abc.PGresult | None = None
-        while result := self._pgconn.get_result():
+        while result := self._result():
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 failed = result
         if failed is not None and not quiet:
             raise psycopg.errors.error_from_result(failed)
+
+    def _result(self) -> pq.abc.PGresult | None:
+        while self._pgconn.is_busy():
+            self._wait(select.POLLIN)
+        return self._pgconn.get_result()
 
 
 def table_of(connection: psycopg.Connection[Any], kind: str) -> sql.Identifier:
@@ -170,11 +187,21 @@ def kinds_in_raw(connection: psycopg.Connection[Any]) -> list[str]:
     return [name for (name,) in rows if name not in _RESERVED]
 
 
-def new_load(connection: psycopg.Connection[Any], **values: object) -> int:
+def reserve_load(connection: psycopg.Connection[Any]) -> int:
+    """The number of a load that is still to be made."""
+    row = connection.execute("select nextval(pg_get_serial_sequence('ops.load', 'load_id'))").fetchone()
+    return int(row[0])  # type: ignore[index]
+
+
+def new_load(connection: psycopg.Connection[Any], reserved: int | None = None, **values: object) -> int:
     """A load row with these columns; returns its id. Part of the caller's transaction."""
+    if reserved is not None:
+        values["load_id"] = reserved
     names = sql.SQL(", ").join(sql.Identifier(name) for name in values)
     marks = sql.SQL(", ").join(sql.Placeholder() for _ in values)
-    statement = sql.SQL("insert into ops.load ({}) values ({}) returning load_id").format(names, marks)
+    statement = sql.SQL(
+        "insert into ops.load ({}) overriding system value values ({}) returning load_id"
+    ).format(names, marks)
     row = connection.execute(statement, list(values.values())).fetchone()
     return int(row[0])  # type: ignore[index]
 

@@ -60,17 +60,19 @@ def resync(
     to_xid: int | None = None,
     supersede: bool = True,
     checker: Checker = None,
+    load_id: int | None = None,
 ) -> Resync:
     """Make raw equal to the source from ``boundary`` on; part of the caller's transaction.
 
     Args:
         to_xid: where the compared window ends; the snapshot's xmin by default.
         checker: see :func:`warehouse.load_records.tolerantly`.
+        load_id: a reserved number; by default the next one.
         supersede: whether later windows are replaced and phantoms removed. False only inserts what is missing.
     """
     upper = source.snapshot.xmin if to_xid is None else to_xid
     load_id = new_load(
-        connection, state="loaded", mode="resync", reason=reason, from_xid=str(boundary), to_xid=str(upper),
+        connection, load_id, state="loaded", mode="resync", reason=reason, from_xid=str(boundary), to_xid=str(upper),
         source_xmax=str(source.snapshot.xmax), system_identifier=source.snapshot.system_identifier,
         timeline=source.snapshot.timeline, lag_seconds=source.snapshot.lag_seconds,
     )  # fmt: skip
@@ -169,15 +171,18 @@ def _insert_missing(
         "select s.landing_id from source_landing as s where s.kind = %s and s.xid < %s::xid8"
         " and not exists (select from {} as r where r.landing_id = s.landing_id)"
     ).format(table)
-    missing = [row[0] for row in connection.execute(query, (kind, str(upper)))]
-    records = 0
-    for batch in _batches(iter(missing), FETCH_LANDINGS):
-        condition = sql.SQL("landing_id = any({})").format(sql.Literal(batch))
-        with RecordCopy(connection, table, load_id, pseudonyms) as copy:
-            copy_landings(copy, source.landings(of_kind(kind, condition)), checker)
-        records += copy.records
+    landings = records = 0
+    # A cursor of the server: the whole of a replaced source may be missing.
+    with connection.cursor(f"missing_{kind}") as cursor:
+        cursor.execute(query, (kind, str(upper)))
+        while batch := [row[0] for row in cursor.fetchmany(FETCH_LANDINGS)]:
+            condition = sql.SQL("landing_id = any({})").format(sql.Literal(batch))
+            with RecordCopy(connection, table, load_id, pseudonyms) as copy:
+                copy_landings(copy, source.landings(of_kind(kind, condition)), checker)
+            landings += len(batch)
+            records += copy.records
     seal(connection, load_id, kind)
-    return len(missing), records
+    return landings, records
 
 
 def _remove_contacts(

@@ -12,6 +12,7 @@ of transaction x shows that the source's history reaches x's commit. If x had no
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -24,8 +25,11 @@ _LOADS = """
 select load_id, from_xid::text, to_xid::text, source_xmax::text, max_row_xid::text
 from ops.load
 where state = 'loaded' and mode in ('window', 'resync') and superseded_by is null
+and (%(below)s::bigint is null or load_id < %(below)s)
 order by load_id desc
+limit %(limit)s
 """
+PAGE_WINDOWS = 50
 Place = tuple[str, date, int]
 
 
@@ -54,27 +58,37 @@ class Agreement:
     checked: int
 
 
-def loaded_windows(connection: psycopg.Connection[Any], limit: int | None = None) -> list[Window]:
-    """Windows in force, newest first."""
-    rows = connection.execute(_LOADS + (f" limit {limit:d}" if limit else ""))
+def loaded_windows(connection: psycopg.Connection[Any], limit: int, below: int | None = None) -> list[Window]:
+    """The newest windows in force, newest first; ``below``: of loads before this one."""
+    rows = connection.execute(_LOADS, {"limit": limit, "below": below})
     return [
         Window(load_id, int(lower), int(upper), int(xmax or upper), None if top is None else int(top))
         for load_id, lower, upper, xmax, top in rows
     ]
 
 
+def _newest_first(connection: psycopg.Connection[Any]) -> Iterator[Window]:
+    """All windows in force, read page by page: a run mostly needs the newest few of very many."""
+    below: int | None = None
+    while page := loaded_windows(connection, PAGE_WINDOWS, below):
+        yield from page
+        below = page[-1].load_id
+
+
 def compare_windows(connection: psycopg.Connection[Any], source: Source) -> Agreement:
     """Compare the loaded windows with the source, newest first, until the older ones are proven."""
-    windows = loaded_windows(connection)
-    if not windows:
-        return Agreement(0, None, True, 0)
-    watermark = windows[0].to_xid
     coverage = source.coverage()
-    boundary = next((w.from_xid for w in reversed(windows) if w.to_xid > source.snapshot.xmin), None)
-    upper = min(watermark, boundary or watermark)
-    proof, checked, common = -1, 0, False
-    for window in windows:
-        if window.max_row_xid is None or (boundary is not None and window.from_xid >= boundary):
+    watermark = upper = boundary = None
+    proof, checked, common, brought_rows = -1, 0, False, False
+    for window in _newest_first(connection):
+        if upper is None:
+            watermark = upper = window.to_xid
+        brought_rows = brought_rows or window.max_row_xid is not None
+        if window.to_xid > source.snapshot.xmin:
+            # Beyond what the source has reached: it cannot agree.
+            boundary = upper = window.from_xid
+            continue
+        if window.max_row_xid is None:
             continue
         if window.source_xmax <= proof:
             break
@@ -85,8 +99,7 @@ def compare_windows(connection: psycopg.Connection[Any], source: Source) -> Agre
         else:
             boundary = window.from_xid
         upper = window.from_xid
-    nothing_loaded = all(window.max_row_xid is None for window in windows)
-    return Agreement(watermark, boundary, common or nothing_loaded, checked)
+    return Agreement(watermark or 0, boundary, common or not brought_rows, checked)
 
 
 def _agrees(

@@ -97,6 +97,8 @@ def wait_replayed(world: World) -> None:
     if world.standby is world.primary:
         return
     with psycopg.connect(world.primary.dsn("postgres"), autocommit=True) as connection:
+        # A commit flushes all that is before it; a rollback alone would wait for the WAL writer.
+        connection.execute("select pg_logical_emit_message(true, 'schedule', '')")
         (lsn,) = connection.execute("select pg_current_wal_insert_lsn()").fetchone()  # type: ignore[misc]
     with psycopg.connect(world.standby.dsn("postgres"), autocommit=True) as connection:
         for _ in range(3000):

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,12 +20,20 @@ import zstandard
 
 from fuel_stat.identity import node_id
 from fuel_stat.postgres import Cluster, ensure_database, free_port
+from tests.integration.warehouse_extract.evidence import note
 from tests.integration.warehouse_extract.schedules import landed_records, raw_records
 from warehouse.errors import ExtractionError
 from warehouse.extract import LoadReport, Options, run_extract
 from warehouse.integrity import check_integrity
 
 _numbers = itertools.count(1)
+TEXT = """
+Written by `make evidence PYTEST=tests/integration/warehouse_extract/test_histories.py`. Between two events a few
+landings, overlapping transactions, extractions and base backups at random; an event replaces the source by one of
+its earlier backups, promoted to a new timeline or simply booted (same system identifier and timeline,
+transactions used again). In 7 of 10 cases, and at the end, raw, contacts and seals are compared with the source,
+record by record. A row is written only when all agreed.
+"""
 
 
 @dataclass
@@ -216,7 +225,7 @@ def test_a_foreign_history_is_refused(history: History) -> None:
     history.agrees()
 
 
-def _random_history(history: History, events: int) -> None:
+def _random_history(history: History, events: int, always: str | None = None) -> None:
     """Loads, overlapping transactions, backups, and a few times a restore or promotion of some earlier backup."""
     backups: list[Path] = [history.backup()]
     for _ in range(events):
@@ -236,7 +245,7 @@ def _random_history(history: History, events: int) -> None:
             else:
                 backups.append(history.backup())
         chosen = backups.pop(history.random.randrange(len(backups)))
-        new_timeline = history.random.random() < 0.5
+        new_timeline = history.random.random() < 0.5 if always is None else always == "promotion"
         history.done["promotion" if new_timeline else "restore"] += 1
         history.boot(chosen, new_timeline=new_timeline)
         # What was backed up after the chosen one belongs to a history that is gone, and may still be restored.
@@ -271,9 +280,25 @@ def test_three_random_restores_and_promotions(history: History) -> None:
 
 @pytest.mark.evidence
 @pytest.mark.timeout(3600)
-def test_thirty_random_restores_and_promotions(history: History) -> None:
-    """The same with thirty, one after the other."""
+@pytest.mark.parametrize("kind", ["promotion", "restore"])
+def test_twenty_random_promotions_and_twenty_restores(history: History, kind: str) -> None:
+    """Twenty of each, one after the other. Writes docs/evidence/extraction-histories.md."""
+    begun = time.monotonic()
     history.random = random.Random(7)
-    _random_history(history, 30)
-    assert history.done["promotion"] + history.done["restore"] == 30
-    print(dict(history.done))
+    _random_history(history, 20, always=kind)
+    with psycopg.connect(history.analytic) as connection:
+        found = connection.execute(
+            "select (select count(*) from ops.load where mode = 'resync'),"
+            " (select sum(records) from ops.load where mode = 'resync'), (select count(*) from raw.removed_record),"
+            " (select count(*) from raw.action_logs)"
+        ).fetchone()
+    assert history.done[kind] == 20
+    note(
+        "extraction-histories",
+        "Extraction over promotions and restores",
+        TEXT,
+        ["event", "events", "extractions between", "backups", "comparisons", "inserted by them", "taken out",
+         "records at the end", "differing", "seconds"],
+        [kind, history.done[kind], history.done["extract"], history.done["backup"], *(found or ()), 0,
+         round(time.monotonic() - begun)],
+    )  # fmt: skip

@@ -83,12 +83,22 @@ def test_what_jsonb_refuses_inside_strings_is_replaced() -> None:
     [
         (Landing(b"\0" * 16, 0, "u", "k", 0, 1, None, b"no frame"), "bad_frame"),
         (landing(None, text="[1"), "bad_document"),
+        (landing(None, text='[{"a": ' + "[" * 5000 + "]" * 5000 + "}]"), "bad_document"),
+        (Landing(b"\0" * 16, 0, "u", "k", 0, 1, None, zstandard.compress(b"[1]")[:-1]), "bad_frame"),
         (landing({"a": [1], "b": [2]}, records=2), "bad_document"),
         (landing([{}], records=1, taken=(3,)), "position_out_of_range"),
     ],
 )
 def test_what_cannot_be_expanded_is_refused_with_a_code(found: Landing, code: str) -> None:
-    """A broken frame, a broken document, no list, a position that is not there."""
+    """A broken or cut frame, a broken or bottomless document, no list, a position that is not there."""
     with pytest.raises(ExpansionError) as caught:
         list(expand(found, KEY))
     assert caught.value.code == code
+
+
+def test_a_frame_that_does_not_say_its_size_is_read() -> None:
+    """Streaming compressors leave the size out."""
+    writer = zstandard.ZstdCompressor().compressobj()
+    payload = writer.compress(b'[{"a": 1}]') + writer.flush()
+    assert zstandard.frame_content_size(payload) == -1
+    assert records_of(Landing(b"\0" * 16, 0, "node-uid-1", "k", 0, 1, None, payload)) == [(0, {"a": 1})]

@@ -1,0 +1,1 @@
+drop index ops.load_drift_pending_idx;
