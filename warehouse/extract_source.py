@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -207,8 +207,8 @@ class Source:
             )
         )
 
-    def landings(self, condition: sql.Composable) -> Iterator[Landing]:
-        """The selected landings, streamed: memory holds one at a time."""
+    def landings(self, condition: sql.Composable) -> Generator[Landing, None, None]:
+        """The selected landings, streamed: memory holds one at a time. Close it where it is not read to its end."""
         with (
             self.connection.cursor() as cursor,
             cursor.copy(sql.SQL(_ROWS).format(condition=condition)) as copy,
@@ -289,13 +289,16 @@ class Source:
 @contextmanager
 def open_source(dsn: str) -> Iterator[Source]:
     """A snapshot of the collector's database (the standby): REPEATABLE READ, read only, ended on leaving."""
-    with psycopg.connect(dsn, autocommit=False, application_name="fuel-stat extract") as connection:
+    connection = psycopg.connect(dsn, autocommit=False, application_name="fuel-stat extract")
+    try:
         connection.execute("set timezone to 'UTC'")
         connection.commit()
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         yield Source(connection)
-        connection.rollback()
+    finally:
+        # No rollback: after an error a COPY may still be under way, which holds the connection's lock.
+        connection.close()
 
 
 def is_recovery_conflict(error: BaseException) -> bool:

@@ -6,7 +6,8 @@ each record is tried, and one that cannot be stored leaves a marked row instead,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any, TypeVar
 
 import psycopg
@@ -40,16 +41,17 @@ def tolerantly(connection: psycopg.Connection[Any], warehouse_dsn: str, work: Ca
         return work(checker)
 
 
-def copy_landings(copy: RecordCopy, landings: Iterable[Landing], checker: Checker) -> int:
+def copy_landings(copy: RecordCopy, landings: Generator[Landing, None, None], checker: Checker) -> int:
     """Stream all records of the landings; returns how many had to be marked as unreadable."""
     marked = 0
-    for landing in landings:
-        if checker is None:
-            copy.write(landing)
-            continue
-        records = list(_checked(landing, copy.pseudonyms, checker))
-        marked += sum(1 for _, _, bad in records if bad)
-        copy.write_records(landing, [(position, text) for position, text, _ in records])
+    with closing(landings):
+        for landing in landings:
+            if checker is None:
+                copy.write(landing)
+                continue
+            records = list(_checked(landing, copy.pseudonyms, checker))
+            marked += sum(1 for _, _, bad in records if bad)
+            copy.write_records(landing, [(position, text) for position, text, _ in records])
     return marked
 
 
