@@ -71,8 +71,9 @@ def bare_copy(source_dsn: str, target_dsn: str) -> None:
                 size = 0
         writer.put_copy_data(b"".join(parts))
         writer.put_copy_end()
-        while writer.get_result():
-            pass
+        for end in (writer, reader):
+            while end.get_result():
+                pass
         target.commit()
 
 
@@ -100,7 +101,9 @@ def measure(work: Callable[[str, str], None], standby: Cluster, analytic: Cluste
         target=_child, args=(work, standby.dsn("collector", "fuel_extract"), target, answer)
     )
     child.start()
-    found: Measured = answer.get(timeout=600)
+    while child.is_alive() and answer.empty():
+        child.join(0.05)
+    found: Measured = answer.get(timeout=1)
     child.join()
     table = "build.bare" if work is bare_copy else "raw.action_logs"
     with psycopg.connect(target) as connection:

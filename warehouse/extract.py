@@ -19,9 +19,12 @@ from fuel_stat import log
 from warehouse.drift import scan_drift
 from warehouse.errors import ExtractionError
 from warehouse.extract_alarms import Alarm, Thresholds, alarms_of, oldest_transaction
-from warehouse.extract_chunk import Chunk, ChunkResult, load_chunk
+from warehouse.extract_chunk import Chunk, load_chunk
 from warehouse.extract_lanes import Lanes
-from warehouse.extract_source import Source, is_recovery_conflict, is_transient, open_source
+from warehouse.extract_report import LoadReport
+from warehouse.extract_retries import is_recovery_conflict, is_transient
+from warehouse.extract_source import Source, open_source
+from warehouse.extract_tell import standing_alarms, tell_alarms
 from warehouse.load import Pseudonyms, finish_load, new_load, open_warehouse
 from warehouse.load_records import tolerantly
 from warehouse.reload_resync import Resync, resync
@@ -46,36 +49,6 @@ class Options:
     accept_new_source: bool = False
     drift_seconds: float = 5.0
     thresholds: Thresholds = field(default_factory=Thresholds)
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What a run did: transactions are 64-bit, times in seconds, ``bytes`` as they were streamed (compressed).
-
-    ``oldest_transaction`` says who holds the window (see :func:`warehouse.extract_alarms.oldest_transaction`).
-    """
-
-    load_ids: tuple[int, ...]
-    from_xid: int
-    to_xid: int
-    landings: int = 0
-    records: int = 0
-    bytes: int = 0
-    contacts: int = 0
-    unreadable: int = 0
-    removed: int = 0
-    seconds: float = 0.0
-    lag_seconds: float | None = None
-    oldest_transaction: dict[str, Any] | None = None
-    alarms: tuple[Alarm, ...] = ()
-    resync: Resync | None = None
-    retries: int = 0
-    new_paths: int = 0
-
-    @property
-    def load_id(self) -> int | None:
-        """The newest load of the run; None when nothing was new."""
-        return self.load_ids[-1] if self.load_ids else None
 
 
 class _Run:
@@ -129,12 +102,12 @@ class _Run:
             start = windows[0].to_xid if windows else 0
             self.report = replace(self.report, from_xid=start, to_xid=start)
             if resynced:
-                self.report = _with_resync(self.report, resynced)
+                self.report = self.report.with_resync(resynced)
             target = max(start, source.snapshot.xmin)
             if source.cut(start, target, self.chunk_landings) == target:
                 chunk = self._describe(connection, source, start, target)
-                self.report = _add(
-                    self.report, load_chunk(connection, self.warehouse_dsn, source, chunk, self.pseudonyms)
+                self.report = self.report.add(
+                    load_chunk(connection, self.warehouse_dsn, source, chunk, self.pseudonyms)
                 )
             return target
 
@@ -142,7 +115,7 @@ class _Run:
         """Several chunks, two at a time."""
         lanes = Lanes(self.standby_dsn, self.warehouse_dsn, self.pseudonyms, self._describe)
         for result in lanes.load(connection, self.report.to_xid, target, self.chunk_landings):
-            self.report = _add(self.report, result)
+            self.report = self.report.add(result)
             self._attempt = 0
 
     def _check(self, connection: psycopg.Connection[Any], source: Source) -> Resync | None:
@@ -227,6 +200,7 @@ def run_extract(
     run = _Run(standby_dsn, warehouse_dsn, pepper, primary_dsn, options)
     with open_warehouse(warehouse_dsn) as connection:
         try:
+            standing = standing_alarms(connection)
             report = run.go(connection)
         except (psycopg.Error, ExtractionError) as error:
             failure = _as_extraction_error(error)
@@ -234,8 +208,7 @@ def run_extract(
             if failure is error:
                 raise
             raise failure from error
-    for alarm in report.alarms:
-        _log.warning("extraction_alarm", **alarm.as_json())
+    tell_alarms(report.alarms, standing, run.options.reason, warehouse_dsn)
     if report.records and options.drift_seconds > 0:
         report = replace(report, new_paths=_drift(warehouse_dsn, options.drift_seconds))
     _log.info(
@@ -276,30 +249,3 @@ def _note_failure(connection: psycopg.Connection[Any], reason: str, failure: Ext
         load_id = new_load(connection, state="failed", reason=reason)
         alarm = Alarm(failure.code, failure.sentence)
         finish_load(connection, load_id, error=str(failure), alarms=Jsonb([alarm.as_json()]))
-
-
-def _with_resync(report: LoadReport, resynced: Resync) -> LoadReport:
-    return replace(
-        report,
-        load_ids=(resynced.load_id,),
-        records=resynced.inserted_records,
-        landings=resynced.inserted_landings,
-        removed=resynced.removed_records,
-        resync=resynced,
-    )
-
-
-def _add(report: LoadReport, result: ChunkResult) -> LoadReport:
-    return replace(
-        report,
-        load_ids=report.load_ids if result.is_empty else (*report.load_ids, result.load_id),
-        to_xid=result.to_xid,
-        landings=report.landings + result.landings,
-        records=report.records + result.records,
-        bytes=report.bytes + result.bytes,
-        contacts=report.contacts + result.contacts,
-        unreadable=report.unreadable + result.unreadable,
-        lag_seconds=result.lag_seconds,
-        oldest_transaction=result.oldest_transaction,
-        alarms=result.alarms,
-    )

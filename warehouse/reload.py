@@ -17,7 +17,8 @@ from psycopg import sql
 
 from fuel_stat import log
 from warehouse.errors import ExtractionError
-from warehouse.extract_source import Source, is_transient, open_source, received_on
+from warehouse.extract_retries import is_transient
+from warehouse.extract_source import Source, open_source, received_on
 from warehouse.load import (
     Pseudonyms,
     RecordCopy,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -79,8 +80,11 @@ def test_chunks_of_a_backlog_join_in_order(way: Way) -> None:
     way.agrees(landed, "kind_of_tomorrow")
 
 
-def test_an_unreadable_record_in_the_middle_of_a_backlog(way: Way) -> None:
+def test_an_unreadable_record_in_the_middle_of_a_backlog(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its chunk goes the careful way, those beside it are not disturbed."""
+    monkeypatch.setenv("FUEL_STAT_HOME", str(tmp_path))
     landed = way.land(8)
     with way.collector.connect() as connection:
         connection.execute(
@@ -90,6 +94,7 @@ def test_an_unreadable_record_in_the_middle_of_a_backlog(way: Way) -> None:
     way.pair.wait_replayed()
     report = way.extract(chunk_landings=1)
     assert (report.records, report.unreadable) == (16, 1)
+    assert [alarm.code for alarm in report.alarms] == ["unreadable_records"]
     way.agrees(landed)
 
 

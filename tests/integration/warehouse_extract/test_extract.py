@@ -90,21 +90,59 @@ def test_late_commits_are_not_lost(collector_pair, analytic_db, collector, modul
     assert query(analytic_db, "select count(*) from raw.action_logs") == [(2,)]
 
 
-def test_who_holds_the_window_is_alarmed(collector_pair, analytic_db, collector, module, pepper):
-    """A transaction that stays open beyond the threshold raises an alarm that names database and process."""
+def test_who_holds_the_window_is_alarmed(
+    collector_pair, analytic_db, collector, module, pepper, tmp_path, monkeypatch
+):
+    """A transaction that stays open beyond the threshold, in whatever database of the cluster, raises an alarm that
+    names database, process, role and how long; it is told once while it stands, and again when it comes back."""
     from warehouse.extract_alarms import Thresholds
 
-    with collector.connect() as slow:
-        collector.land(slow, "slow", [module.action("slow", 1)])
-        report = load(collector_pair, analytic_db, pepper, thresholds=Thresholds(transaction_seconds=-1))
-        (alarm,) = report.alarms
-        assert alarm.code == "window_held"
-        assert collector_pair.database in alarm.sentence
-        assert str(slow.info.backend_pid) in alarm.sentence
-    rows = query(
-        analytic_db, "select alarms -> 0 ->> 'code', oldest_transaction ->> 'database' from ops.load"
-    )
-    assert rows == [("window_held", collector_pair.database)]
+    monkeypatch.setenv("FUEL_STAT_HOME", str(tmp_path))
+    thresholds = Thresholds(transaction_seconds=0.05)
+    told = "select message from ops.pipeline_failure where code = 'window_held' order by 1"
+    for times in (1, 2):
+        with (
+            psycopg.connect(collector_pair.primary.dsn("postgres")) as foreign,
+            collector.connect() as connection,
+        ):
+            foreign.execute("select pg_current_xact_id(), pg_sleep(0.1)")
+            collector.land(connection, "quick", [module.action("quick", times)])
+            connection.commit()
+            for _ in range(2):
+                report = load(collector_pair, analytic_db, pepper, thresholds=thresholds)
+                assert report.records == 0
+            (alarm,) = report.alarms
+            assert alarm.code == "window_held"
+            process = foreign.info.backend_pid
+            assert f"in database postgres, role postgres, process {process}, application" in alarm.sentence
+            assert "open for" in alarm.sentence
+            assert len(query(analytic_db, told)) == times
+        rows = query(
+            analytic_db,
+            "select alarms -> 0 ->> 'code', oldest_transaction ->> 'database', oldest_transaction ->> 'pid',"
+            " oldest_transaction ->> 'role', (oldest_transaction ->> 'seconds')::float > 0.05"
+            " from ops.load order by load_id desc limit 1",
+        )
+        assert rows == [("window_held", "postgres", str(process), "postgres", True)]
+        report = load(collector_pair, analytic_db, pepper, thresholds=thresholds)
+        assert (report.records, report.alarms) == (1, ())
+    assert "window_held" in (tmp_path / "metrics" / "pipeline.prom").read_text()
+
+
+def test_a_prepared_transaction_is_named(analytic_db):
+    """Where the holder is a prepared transaction that nobody finishes, the alarm says its name."""
+    from warehouse.extract_alarms import Snapshot, Thresholds, alarms_of
+
+    holder = {"xid": 7, "database": "postgres", "role": "r", "pid": None, "application": "gid-1", "prepared": True,
+              "seconds": 3.0}  # fmt: skip
+    snapshot = Snapshot(7, 9, True, "1", 1, 400.0)
+    with psycopg.connect(analytic_db.dsn()) as connection:
+        alarms = alarms_of(connection, snapshot, holder, Thresholds(transaction_seconds=2))
+        assert [alarm.code for alarm in alarms] == ["standby_lags", "window_held"]
+        assert "in database postgres, role r, prepared as 'gid-1' has been open for 3 s" in alarms[1].sentence
+        unknown = {"xid": 7, "unknown": "the primary's address was not given", "seconds": 3.0}
+        (_, alarm) = alarms_of(connection, snapshot, unknown, Thresholds(transaction_seconds=2))
+        assert "(the primary's address was not given)" in alarm.sentence
 
 
 def test_a_backlog_is_chunked(collector_pair, analytic_db, collector, module, pepper):
@@ -124,9 +162,10 @@ def test_a_backlog_is_chunked(collector_pair, analytic_db, collector, module, pe
 
 
 def test_records_that_jsonb_cannot_hold_are_marked_not_lost(
-    collector_pair, analytic_db, collector, module, pepper
+    collector_pair, analytic_db, collector, module, pepper, tmp_path, monkeypatch
 ):
     """A number that overflows and a payload that is no zstd frame leave marked rows; their neighbours are loaded."""
+    monkeypatch.setenv("FUEL_STAT_HOME", str(tmp_path))
     good = module.action("node-good-1", 1)
     with collector.connect() as connection:
         collector.land(connection, "node-good-1", [good])
