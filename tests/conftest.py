@@ -67,6 +67,8 @@ class Pair:
     def wait_replayed(self, timeout: float = 30.0) -> None:
         """Wait until the standby has replayed all that the primary has written so far."""
         with psycopg.connect(self.primary.dsn("postgres"), autocommit=True) as connection:
+            # A commit flushes all that is before it: the end of a transaction that wrote nothing would come late.
+            connection.execute("select pg_logical_emit_message(true, 'wait', '')")
             lsn = connection.execute("select pg_current_wal_lsn()").fetchone()[0]  # type: ignore[index]
         with psycopg.connect(self.standby.dsn("postgres"), autocommit=True) as connection:
             for _ in range(int(timeout / 0.02)):
