@@ -40,6 +40,7 @@ class Batch:
     counted: dict[str, int] = field(default_factory=dict)
     waiting: list[TaskFinished] = field(default_factory=list)
     unknown_tasks: int = 0
+    repeated_ends: int = 0
 
     def count(self, name: str, by: int = 1) -> None:
         """Have a counter grow when this batch is committed."""
@@ -104,12 +105,12 @@ class Ledger:
             )
             if claimed.rowcount == 0:
                 return
-            batch.waiting, batch.unknown_tasks = [], 0
+            batch.waiting, batch.unknown_tasks, batch.repeated_ends = [], 0, 0
             self._insert(connection, batch.new)
             for finished in batch.ends:
                 self._end(connection, finished, rows, batch)
-            unknown = {"task_ends_without_task": batch.unknown_tasks}
-            count(connection, self._names.counters, {**batch.counted, **unknown})
+            ends = {"task_ends_without_task": batch.unknown_tasks, "task_ends_repeated": batch.repeated_ends}
+            count(connection, self._names.counters, {**batch.counted, **ends})
             connection.execute(
                 sessions.update()
                 .where(mine)
@@ -139,20 +140,15 @@ class Ledger:
     def _end(self, connection: Connection, finished: TaskFinished, rows: RowMaker, batch: Batch) -> None:
         table = self._names.actions
         task_uuid = finished.task if isinstance(finished.task, str) else finished.task.task_uuid
-        still_open = sa.or_(
-            table.c.end_timestamp.is_(None),
-            sa.and_(table.c.owner_session == ORPHANED, table.c.is_sent.is_(sa.false())),
-        )
-        found = (
-            connection.execute(sa.select(table).where(table.c.task_uuid == task_uuid, still_open))
-            .mappings()
-            .first()
-        )
+        found = connection.execute(sa.select(table).where(table.c.task_uuid == task_uuid)).mappings().first()
         if found is None:
             if clock.Moment.now().steady - finished.end.steady < _PATIENCE:
                 batch.waiting.append(finished)
             else:
                 batch.unknown_tasks += 1
+            return
+        if found["end_timestamp"] is not None and (found["owner_session"] != ORPHANED or found["is_sent"]):
+            batch.repeated_ends += 1  # the first end counts
             return
         info = rows.end_info(finished, found["additional_info"].get("operation", ""))
         info["parent_task_id"] = self._row_id(connection, found["parent_uuid"])

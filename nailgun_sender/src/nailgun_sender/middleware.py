@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Union
+from typing import TYPE_CHECKING, Any, Callable
 
 from .observation import Request
 
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-_ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
 _Environ = dict[str, Any]
 _StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApplication = Callable[[_Environ, _StartResponse], Iterable[bytes]]
 Actor = Callable[[_Environ], "str | None"]
 
 _FAILED = frozenset("45")
+_SAID_MOST = 2048
 MODIFYING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -60,11 +59,14 @@ class RecordingMiddleware:
             self._recorder.note_bug()
             return self._application(environ, start_response)
 
-        def started(status: str, headers: Any, *exc_info: _ExcInfo) -> Callable[[bytes], object]:
-            request.status = status
-            if status[:1] in _FAILED:
-                self._make_room(request, headers)
-            return start_response(status, headers, *exc_info)
+        def started(status: str, headers: Any, *exc_info: Any, **named: Any) -> Callable[[bytes], object]:
+            # What a host passes wrongly is the server's to refuse, in its own words: nothing here may trip over it.
+            if type(status) is str:
+                request.status = status
+                if status[:1] in _FAILED:
+                    self._make_room(request, headers)
+            write = start_response(status, headers, *exc_info, **named)
+            return self._noted_write(request, write) if request.room else write
 
         try:
             body = self._application(environ, started)
@@ -85,9 +87,17 @@ class RecordingMiddleware:
 
     def _make_room(self, request: Request, headers: Any) -> None:
         try:
-            request.room = self._recorder.error_room(headers)
+            # an iterator, which servers take too, is the server's to consume
+            request.room = self._recorder.error_room(headers) if isinstance(headers, (list, tuple)) else 0
         except Exception:  # noqa: BLE001 - the host sees its own mistakes, not ours
             self._recorder.note_bug()
+
+    def _noted_write(self, request: Request, write: Callable[[bytes], object]) -> Callable[[bytes], object]:
+        def noted(chunk: bytes) -> object:
+            self._note(request, (chunk,))
+            return write(chunk)
+
+        return noted
 
     def _note(self, request: Request, chunks: Iterable[bytes]) -> None:
         try:
@@ -102,7 +112,7 @@ class RecordingMiddleware:
             request.ended = monotonic()
             if error is not None and not isinstance(error, GeneratorExit):
                 request.error_type = type(error).__name__
-                request.error = str(error)
+                request.error, request.cut = _said(error)
             self._recorder.offer(request)
         except Exception:  # noqa: BLE001
             self._recorder.note_bug()
@@ -152,6 +162,15 @@ class _Watched:
         if not self._done:
             self._done = True
             self._middleware._finish(self._request, error)
+
+
+def _said(error: BaseException) -> tuple[str, bool]:
+    """What an exception says, and whether that was cut off; how long a text it makes is the host's affair."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - one that cannot be printed still has a type
+        return "", False
+    return text[:_SAID_MOST], len(text) > _SAID_MOST
 
 
 def _is_file(body: Iterable[bytes], environ: _Environ) -> bool:

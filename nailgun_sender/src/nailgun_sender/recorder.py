@@ -65,12 +65,12 @@ class Recorder:
         self._lane().writer.bugs += 1
 
     def error_room(self, headers: Sequence[tuple[str, str]]) -> int:
-        """How many bytes of a failed answer's body explain it: none unless it is plain text."""
+        """How many bytes of a failed answer's body explain it: none when it says that it is not text."""
         given = {name.lower(): value.lower() for name, value in headers}
         kind = given.get("content-type", "")
         if given.get("content-encoding", "identity") != "identity":
             return 0
-        textual = kind.startswith("text/") or "json" in kind or "xml" in kind
+        textual = not kind or kind.startswith("text/") or "json" in kind or "xml" in kind
         return self.settings.error_bytes if textual else 0
 
     def status(self) -> Status:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
@@ -95,11 +96,16 @@ class Tasks:
         operation: str,
         *,
         cluster_id: int | None = None,
+        parent: Task | str | None = None,
         actor: str | None = None,
         group: str | None = None,
     ) -> Iterator[Task]:
-        """Record a block as a task; an exception ends it as ``error`` and goes on its way."""
-        task = self.start_task(operation, cluster_id=cluster_id, actor=actor, group=group)
+        """Record a block as a task; an exception ends it as ``error`` and goes on its way.
+
+        A block that has more to tell of its end (message, nodes, output) calls ``finish_task`` itself: the first end
+        counts. In a thread of its own a block does not see the one around it: pass that as ``parent``.
+        """
+        task = self.start_task(operation, cluster_id=cluster_id, parent=parent, actor=actor, group=group)
         token = _current.set(task)
         try:
             yield task
@@ -112,19 +118,32 @@ class Tasks:
             _current.reset(token)
 
     def tracked(
-        self, operation: str | None = None, *, group: str | None = None
+        self, operation: str | None = None, *, group: str | None = None, cluster_argument: str | None = None
     ) -> Callable[[_Function], _Function]:
-        """Record each call of a function as a task, named ``operation`` or like the function."""
+        """Record each call of a function or coroutine as a task, named ``operation`` or like the function.
+
+        ``cluster_argument`` names the argument that has the number of the cluster.
+        """
 
         def decorate(function: _Function) -> _Function:
             name = operation or function.__name__
+            parameters = inspect.signature(function)
+
+            def block(args: Any, kwargs: Any) -> AbstractContextManager[Task]:
+                cluster = _argument(parameters, cluster_argument, args, kwargs)
+                return self.task(name, group=group, cluster_id=cluster)
 
             @functools.wraps(function)
             def recorded(*args: Any, **kwargs: Any) -> Any:
-                with self.task(name, group=group):
+                with block(args, kwargs):
                     return function(*args, **kwargs)
 
-            return recorded  # type: ignore[return-value]
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with block(args, kwargs):
+                    return await function(*args, **kwargs)
+
+            return awaited if inspect.iscoroutinefunction(function) else recorded  # type: ignore[return-value]
 
         return decorate
 
@@ -133,6 +152,16 @@ class Tasks:
             self._recorder.offer(seen, essential)
         except Exception:  # noqa: BLE001 - the host's task goes on
             self._recorder.note_bug()
+
+
+def _argument(parameters: inspect.Signature, name: str | None, args: Any, kwargs: Any) -> int | None:
+    if name is None:
+        return None
+    try:
+        found = parameters.bind(*args, **kwargs).arguments.get(name)
+    except TypeError:
+        return None  # the call itself will say what is wrong with it
+    return found if type(found) is int else None
 
 
 def _described(error: BaseException) -> str:
