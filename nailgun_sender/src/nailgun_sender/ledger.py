@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from .store import Store
 from .store.upsert import count, insert_or_ignore
 
 ORPHANED = "orphaned"
+_ROWS_A_BREATH = 10
 _PATIENCE = 30.0  # seconds in which another process should have written a task's start
 
 
@@ -132,10 +134,14 @@ class Ledger:
             )
 
     def _insert(self, connection: Connection, new: Sequence[Row]) -> None:
-        # one statement a shape of row, so that each is sent to the driver as one batch
+        # One statement a shape of row, so that each is sent to the driver as a batch; but a large one takes the
+        # interpreter for milliseconds to prepare, and the host's threads would wait for that.
         for kind in ("http_request", "nailgun_task"):
             rows = [row for row in new if row["action_type"] == kind]
-            insert_or_ignore(connection, self._names.actions, rows)
+            for start in range(0, len(rows), _ROWS_A_BREATH):
+                if start:
+                    time.sleep(self._settings.breath)
+                insert_or_ignore(connection, self._names.actions, rows[start : start + _ROWS_A_BREATH])
 
     def _end(self, connection: Connection, finished: TaskFinished, rows: RowMaker, batch: Batch) -> None:
         table = self._names.actions

@@ -30,7 +30,7 @@ def checksum(resources: Sequence[Resource]) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """What happened between two looks: resources that came, went, and their former selves."""
+    """What happened between two looks: resources that came, went, and what changed of the others."""
 
     added: list[Resource]
     removed: list[Resource]
@@ -40,16 +40,24 @@ class Change:
 def compare(before: Sequence[Resource], now: Sequence[Resource], at: str) -> Change:
     """Compare two looks by resource id.
 
-    As the contract has it: ``added`` holds id and time, ``removed`` and ``modified`` the resource
-    as it was before, with the time (``HH:MM:SS.ffffff``, UTC) at which we saw it.
+    As real nodes have it: ``added`` holds the id, ``removed`` the resource as it was, ``modified`` the id and the
+    former values of what changed; each with the time (``HH:MM:SS.ffffff``, UTC) at which we saw it.
     """
     old = {_key(each): each for each in before}
     new = {_key(each): each for each in now}
     return Change(
         added=[{"id": new[key]["id"], "time": at} for key in new if key not in old],
         removed=[{**old[key], "time": at} for key in old if key not in new],
-        modified=[{**old[key], "time": at} for key in old if key in new and old[key] != new[key]],
+        modified=[
+            {**_former(old[key], new[key]), "id": old[key]["id"], "time": at}
+            for key in old
+            if key in new and old[key] != new[key]
+        ],
     )
+
+
+def _former(old: Resource, new: Resource) -> Resource:
+    return {name: value for name, value in old.items() if name not in new or new[name] != value}
 
 
 def record(store: Store, looks: Sequence[ClusterWorkload], at: datetime | None = None) -> int:

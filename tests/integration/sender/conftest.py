@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from nailgun_sender.store import Store
 
+from fuel_stat.postgres import ensure_database
 from nailgun_sender import Recorder, Settings
 
 
@@ -17,8 +19,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/node.sqlite"
-    pair: Any = request.getfixturevalue("collector_pair")
-    return str(pair.dsn("postgres")).replace("postgresql://", "postgresql+psycopg2://", 1)
+    dsn: str = request.getfixturevalue("node_database")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'node' and pid <> pg_backend_pid()"
+        )
+        connection.execute("drop schema public cascade")
+        connection.execute("create schema public")
+    return dsn.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+@pytest.fixture(scope="session")
+def node_database(session_pair: Any) -> str:
+    """DSN of a database on the shared server, emptied for each test: cheaper than one each."""
+    primary, _standby = session_pair
+    ensure_database(primary.dsn("postgres"), "node", "postgres")
+    return str(primary.dsn("node"))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ _TABLES: dict[str, str] = {
     " primary_tags text, online boolean, pending_addition boolean, pending_deletion boolean, error_type text, error_msg text,"  # noqa: E501
     " labels text",
     "attributes": "cluster_id integer, editable text, generated text",
+    "vmware_attributes": "cluster_id integer, editable text",
     "nodegroups": "cluster_id integer, name text",
     "networking_configs": "discriminator text, cluster_id integer",
     "neutron_config": "segmentation_type text, net_l23_provider text, base_mac text",

@@ -129,6 +129,26 @@ def test_a_structure_is_read_as_the_contract_wants_it(engine: sa.Engine) -> None
         "cluster_plugins",
         {"id": 1, "cluster_id": 1, "plugin_id": 3, "enabled": True, "attributes": {}},
     )
+    nailgun_like.insert(
+        engine,
+        "vmware_attributes",
+        {
+            "id": 1,
+            "cluster_id": 1,
+            "editable": {
+                "value": {
+                    "availability_zones": [
+                        {
+                            "vcenter_password": "hunter2",
+                            "cinder": {"enable": True},
+                            "nova_computes": [{"vsphere_cluster": "alice"}, {}],
+                        },
+                        {},
+                    ]
+                }
+            },
+        },
+    )
     found = NailgunStructure(engine, RELEASE).structure()
     told = sanitised(found)
     jsonschema.validate(told, CONTRACT)
@@ -136,6 +156,10 @@ def test_a_structure_is_read_as_the_contract_wants_it(engine: sa.Engine) -> None
     (cluster,) = told["clusters"]
     assert cluster["attributes"] == STRUCTURE["clusters"][0]["attributes"]
     assert cluster["installed_plugins"] == [{**plugin, "package_version": None}]
+    assert cluster["vmware_attributes"] == {
+        "vmware_az_cinder_enable": [True, False],
+        "vmware_az_nova_computes_num": [2, 0],
+    }
     assert cluster["network_configuration"] == {"segmentation_type": "tun", "net_l23_provider": "ovs"}
     assert cluster["nodes"][0]["bond_interfaces"] == [{"id": 8, "slaves": []}]
     text = json.dumps(told)

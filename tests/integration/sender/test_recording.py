@@ -119,7 +119,7 @@ def test_tasks_have_parents_children_and_an_end(recorder: Recorder, store: Store
 
 @sqlite_only
 def test_the_first_end_of_a_task_counts_at_once(recorder: Recorder, store: Store) -> None:
-    """A block that has more to tell ends itself; the second end is counted, changes nothing and keeps nobody waiting."""
+    """A block that has more to tell ends itself; the second end is counted and keeps nobody waiting."""
     with recorder.tasks.task("deploy", cluster_id=3) as deploy:
         recorder.tasks.finish_task(deploy, "error", message="one node failed", nodes=[4])
     assert recorder.flush(3)
@@ -435,6 +435,27 @@ def test_ids_are_never_given_twice(settings: Settings, recorder: Recorder, store
     recorder.offer(request())
     assert recorder.flush()
     assert rows(store)[0]["id"] > first["id"]
+
+
+def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """The file, its companions and a folder made for it are unreadable to others, whatever the host's umask: the key of
+    the actors' hashes is in it. A file that was there keeps its mode.
+    """
+    path, shared = tmp_path / "new" / "node.sqlite", tmp_path / "shared.sqlite"
+    shared.touch()
+    shared.chmod(0o660)
+    before = os.umask(0)
+    try:
+        for each in (path, shared):
+            store = Store.open(Settings(database_url=f"sqlite:///{each}"))
+            store.fact_or_new("actor_key")
+            modes = {found.name: found.stat().st_mode & 0o777 for found in each.parent.glob(f"{each.name}*")}
+            assert set(modes.values()) == {0o600 if each is path else 0o660}, modes
+            assert len(modes) == 3
+            store.close()
+    finally:
+        os.umask(before)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_recording_survives_a_database_that_is_replaced(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ B2 = {"id": "b", "enabled_flag": False}
 
 
 def test_a_day_is_one_row_that_collects_what_happened(store: Store) -> None:
-    """Looks within a day: added with id and time, modified and removed as they were before, with the time."""
+    """Looks within a day: added with id and time, removed as they were, modified with the former values."""
     at = [MORNING + timedelta(hours=n) for n in range(4)]
     assert workloads.record(store, look(A, B), at[0]) == 1
     assert workloads.record(store, look(B, A), at[1]) == 0  # the same in another order: nothing is written
@@ -47,7 +47,7 @@ def test_a_day_is_one_row_that_collects_what_happened(store: Store) -> None:
     assert row["resource_data"] == {
         "current": [B2],
         "added": [{"id": "a", "time": "09:00:00.000005"}, {"id": "b", "time": "09:00:00.000005"}],
-        "modified": [{**B, "time": "11:00:00.000005"}],
+        "modified": [{"id": "b", "enabled_flag": True, "time": "11:00:00.000005"}],
         "removed": [{**A, "time": "12:00:00.000005"}],
     }
     assert (row["created_date"], row["updated_time"]) == (date(2026, 11, 23), time(12, 0, 0, 5))
@@ -134,3 +134,49 @@ def test_what_a_real_node_sent_is_kept_whole(store: Store, recorded: Path) -> No
             assert row["created_date"].isoformat() == record["created_date"]
             checked += 1
     assert checked == 21
+
+
+def _there(data: dict[str, Any], at: str) -> list[dict[str, Any]]:
+    """What a look at that time saw: what came later is not there, what changed later is undone."""
+    came = {each["id"]: each["time"] for each in data["added"]}
+    went = {each["id"]: each["time"] for each in data["removed"]}
+    seen = []
+    for each in [*data["current"], *data["removed"]]:
+        if came[each["id"]] <= at < went.get(each["id"], "99"):
+            then = dict(each)
+            for former in reversed(data["modified"]):
+                if former["id"] == each["id"] and former["time"] > at:
+                    then.update(former)
+            then.pop("time", None)
+            seen.append(then)
+    return seen
+
+
+def _in_any_order(data: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: sorted(json.dumps(each, sort_keys=True) for each in data[name]) for name in data}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_day_is_recorded_as_the_real_node_recorded_it(store: Store, recorded: Path) -> None:
+    """The looks behind the recorded traffic, taken again at their times, make its records: what came, went and changed.
+
+    Volumes were looked at twice, virtual machines three times, with changes in between.
+    """
+    taken: dict[tuple[int, str], list[str]] = {}
+    for path in sorted((recorded / "nailgun").glob("*POST-oswl_stats.json")):
+        for sent in json.loads(json.loads(path.read_text())["request"]["body"])["oswl_stats"]:
+            data, pair = sent["resource_data"], (sent["cluster_id"], sent["resource_type"])
+            times = {each["time"] for name in ("added", "removed", "modified") for each in data[name]}
+            for at in sorted(times - set(taken.get(pair, []))):
+                look_then = ClusterWorkload(*pair, _there(data, at), sent["version_info"])
+                assert (
+                    workloads.record(
+                        store, [look_then], datetime.fromisoformat(f"{sent['created_date']}T{at}")
+                    )
+                    == 1
+                )
+                taken.setdefault(pair, []).append(at)
+            (row,) = (row for row in rows(store) if (row["cluster_id"], row["resource_type"]) == pair)
+            assert _in_any_order(row["resource_data"]) == _in_any_order(data)
+            assert row["updated_time"].isoformat() == sent["updated_time"]
+    assert sorted(map(len, taken.values())) == [1] * 12 + [2] * 3 + [3] * 3

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SERVERS = ("gunicorn", "gunicorn-preload", "uwsgi")
+SERVERS = ("gunicorn", "gunicorn-preload", "uwsgi", "uwsgi-lazy-apps")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,11 @@ def _port() -> int:
 def _command(server: str, port: int) -> list[str]:
     bin_ = Path(sys.executable).parent
     if server.startswith("uwsgi"):
-        threads = [] if server == "uwsgi-without-threads" else ["--threads", "4", "--enable-threads"]
+        threads = {
+            "uwsgi-without-threads": [],
+            # an application loaded in each worker, whose requests have one thread and ours another
+            "uwsgi-lazy-apps": ["--lazy-apps", "--enable-threads"],
+        }.get(server, ["--threads", "4", "--enable-threads"])
         return [
             str(bin_ / "uwsgi"),
             "--http-socket",
@@ -128,8 +132,9 @@ def _command(server: str, port: int) -> list[str]:
 def hosting(
     server: str, folder: Path, database_url: str | None, preload: str = "", **settings: str
 ) -> Iterator[Host]:
-    """Run the host; with ``database_url`` it records. ``preload`` is a library, ``settings`` go to
-    FUEL_STAT_SENDER_*.
+    """Run the host; with ``database_url`` it records.
+
+    ``preload`` is a library, ``settings`` go to FUEL_STAT_SENDER_*.
     """
     port = _port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FUEL_STAT_SENDER_")}
@@ -168,7 +173,11 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the host did not start: {log.read_text(errors='replace')}")
 
 
+def children(pid: int) -> list[int]:
+    """Pids of a process's children."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def workers(host: Host) -> list[int]:
     """Pids of the processes that serve requests."""
-    path = Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()]
+    return children(host.process.pid)

@@ -8,12 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 
-from tests.system.sender.servers import MODIFYING_IN_OWN_TESTS, SERVERS, hosting, workers
+from tests.system.sender.disks import Disk, Limited, Mounted
+from tests.system.sender.servers import MODIFYING_IN_OWN_TESTS, SERVERS, children, hosting, workers
 
 pytestmark = pytest.mark.slow
 _transcripts: dict[str, list[tuple[object, ...]]] = {}
@@ -85,7 +88,7 @@ def test_answers_are_the_same_and_every_modifying_request_is_recorded(server: st
     ("server", "url"),
     [
         ("gunicorn", "postgresql+psycopg2://nobody@127.0.0.1:1/none"),
-        ("uwsgi", "sqlite:////nonexistent/sender.sqlite"),
+        ("uwsgi", "sqlite:////nonexistent/folder/sender.sqlite"),
     ],
 )
 def test_a_broken_database_is_not_noticed(server: str, url: str, tmp_path: Path) -> None:
@@ -99,50 +102,102 @@ def test_a_broken_database_is_not_noticed(server: str, url: str, tmp_path: Path)
     assert "Traceback" not in log.replace("Error handling request", "") or "own mistake" in log
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 300 kB (a memory file system; needs the right to mount)."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
+@pytest.fixture(params=["mounted", "limited"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    """A disk to be filled."""
+    if request.param == "limited":
+        yield Limited(tmp_path)
+        return
+    mounted = Mounted(tmp_path / "disk")
+    if not mounted.mount():
         pytest.skip("mounting is not allowed here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    yield mounted
+    mounted.unmount()
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
 def test_a_full_disk_is_not_noticed_and_recording_goes_on_when_there_is_room(
-    server: str, small_disk: Path, tmp_path: Path
+    server: str, disk: Disk, tmp_path: Path
 ) -> None:
     """The disk fills up: the host goes on, what does not fit is dropped and counted; with room again, the
     rest is written.
     """
-    database = small_disk / "sender.sqlite"
+    database = disk.folder / "sender.sqlite"
     with hosting(
         server, tmp_path, f"sqlite:///{database}", queue_size="200", retry_most="0.5", breath="0"
     ) as host:
         host.timed(1)
         wait_for(lambda: recorded(database))
-        free = os.statvfs(small_disk)
-        (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+        disk.fill(workers(host))
         before = host.own_tests()
         taken = host.timed(400)
         assert before == bare(server, tmp_path)
         assert max(taken) < 1.0
-        assert "recording waits" in host.log.read_text(errors="replace")
-        held = len(recorded(database))
-        subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
-        wait_for(lambda: counters(database).get("dropped", 0) > 0, 20)
+        # what the journal had room for already may still have been written
         wait_for(
-            lambda: (
-                len(recorded(database)) + counters(database)["dropped"] == 1 + MODIFYING_IN_OWN_TESTS + 400
-            )
+            lambda: taken.extend(host.timed(20)) or "recording waits" in host.log.read_text(errors="replace")
         )
+        held = len(recorded(database))
+        disk.make_room(workers(host))
+        wait_for(lambda: counters(database).get("dropped", 0) > 0, 20)
+        total = 1 + MODIFYING_IN_OWN_TESTS + len(taken)
+        wait_for(lambda: len(recorded(database)) + counters(database)["dropped"] == total)
         assert len(recorded(database)) > held
         assert host.own_tests() == bare(server, tmp_path)
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_a_database_server_that_dies_and_one_that_hangs_are_not_noticed(
+    server: str, node_cluster: Any, tmp_path: Path
+) -> None:
+    """Postgres is killed under load and comes back; then all its processes stop without a word, and go on. The host
+    answers as ever, and every request is in the table, once.
+    """
+    url = node_cluster.dsn("postgres").replace("postgresql://", "postgresql+psycopg2://", 1)
+
+    def rows() -> int:
+        with psycopg2.connect(node_cluster.dsn("postgres"), connect_timeout=5) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(f"select count(*) from {server}_action_logs")
+                return int(cursor.fetchone()[0])
+
+    with hosting(
+        server, tmp_path, url, queue_size="5000", retry_most="0.3", table_prefix=f"{server}_"
+    ) as host:
+        sent = len(host.timed(50))
+        wait_for(lambda: rows() == sent)
+        loads = []
+        for trouble, relief in (
+            (node_cluster.kill, lambda: node_cluster.start(tied=True)),
+            (stop(node_cluster), go_on(node_cluster)),
+        ):
+            loads.append(host.timed(50))
+            trouble()
+            loads.append(host.timed(100))
+            assert host.own_tests() == bare(server, tmp_path)
+            loads.append(host.timed(50))
+            relief()
+            sent += MODIFYING_IN_OWN_TESTS
+        taken = [seconds for load in loads for seconds in load]
+        assert max(taken) < 1.0
+        wait_for(lambda: rows() == sent + len(taken), 20)
+    assert "ended without notice" not in host.log.read_text(errors="replace")
+
+
+def stop(cluster: Any) -> Callable[[], None]:
+    """A way to stop all processes of a database server in their tracks."""
+    return lambda: signal_all(cluster.pid, signal.SIGSTOP)
+
+
+def go_on(cluster: Any) -> Callable[[], None]:
+    """A way to let them go on."""
+    return lambda: signal_all(cluster.pid, signal.SIGCONT)
+
+
+def signal_all(pid: int, number: signal.Signals) -> None:
+    """Signal a process and its children."""
+    for each in (pid, *children(pid)):
+        os.kill(each, number)
 
 
 SLOW_FSYNC = """

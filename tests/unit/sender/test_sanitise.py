@@ -160,6 +160,41 @@ def test_a_switch_under_a_secrets_name_is_kept() -> None:
     assert deny.deny(given) == {"password": True, "token": None, "deep": [{"a": 1}]}
 
 
+def test_what_the_reports_have_columns_for_is_kept() -> None:
+    """Figures and switches of interfaces, plugins, VMware and the kernel's command line; names in them are not."""
+    interface = {
+        "name": "eth0",
+        "interface_properties": {
+            "disable_offloading": False,
+            "mtu": 9000,
+            "numa_node": 0,
+            "dpdk": {"enabled": False},
+            "sriov": {"available": True, "enabled": False, "physnet": "physnet2", "sriov_numvfs": None},
+        },
+    }
+    attributes = {
+        "kernel_params": "console=ttyS0,9600 rootdelay=90 nomodeset ip=10.20.0.2 hostname=fuel.corp key=hunter2",
+        "nsx_transport": "gre",
+        "vcenter": True,
+        "mellanox_vf_num": "16",
+        "volumes_block_device": {"value": True, "label": "x"},
+        "external_mongo_replset": "ceilometer-of-alice",
+    }
+    cluster = {
+        "attributes": attributes,
+        "installed_plugins": [{"name": "lbaas", "groups": ["storage::cinder"]}],
+        "vmware_attributes": {"vmware_az_cinder_enable": [True], "vmware_az_nova_computes_num": [2]},
+        "nodes": [{"id": 1, "meta": {"interfaces": [interface], "disks": [{"name": "sda", "removable": 0}]}}],
+    }
+    (kept,) = structure.structure({"clusters": [cluster]})["clusters"]
+    expected = {
+        "kernel_params": "console=ttyS0,9600 rootdelay=90 nomodeset",
+        "volumes_block_device": {"value": True},
+        "external_mongo_replset": True,
+    }
+    assert kept == {**cluster, "attributes": {**attributes, **expected}}
+
+
 def test_contact_details_are_kept_only_at_their_level() -> None:
     """Name, company and e-mail are there when the contact level was agreed to and the person gave them, else not."""
     given = {

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from ..errors import ProviderError
 from .nailgun_database import NailgunDatabase, Reader, Row, by
-from .nailgun_settings import flattened
+from .nailgun_settings import flattened, zones_told
 
 _NODE = (
     "id", "cluster_id", "group_id", "status", "meta", "manufacturer", "platform_name", "progress",
@@ -43,8 +43,8 @@ class NailgunStructure:
     """A StructureProvider over a Nailgun-like database (6.0 to 10.0).
 
     Reads ``clusters``, ``nodes``, ``releases``, ``attributes``, ``nodegroups``,
-    ``networking_configs`` with its kinds, ``plugins`` and ``cluster_plugins``, NICs and bonds, and
-    ``master_node_settings``, in one consistent look.
+    ``networking_configs`` with its kinds, ``vmware_attributes``, ``plugins`` and ``cluster_plugins``, NICs and bonds,
+    and ``master_node_settings``, in one consistent look.
     """
 
     def __init__(self, engine: Engine, release: Release) -> None:
@@ -116,6 +116,7 @@ def _clusters(reader: Reader, nodes: Mapping[Any, list[Row]]) -> list[Row]:
     groups = by(reader.rows("nodegroups", ("id", "cluster_id")), "cluster_id")
     networks = _networks(reader)
     plugins = _plugins(reader)
+    vmware = by(reader.rows("vmware_attributes", ("cluster_id", "editable")), "cluster_id")
     told = []
     for row in reader.rows("clusters", _CLUSTER):
         own = nodes.get(row["id"], [])
@@ -130,6 +131,9 @@ def _clusters(reader: Reader, nodes: Mapping[Any, list[Row]]) -> list[Row]:
         cluster["nodes_num"] = len(own)
         settings = attributes.get(row["id"], [{}])[0].get("editable") or {}
         cluster["attributes"] = flattened(settings)
+        zones = vmware.get(row["id"])
+        if zones:
+            cluster["vmware_attributes"] = zones_told(zones[0].get("editable"))
         cluster["network_configuration"] = networks.get(row["id"], {})
         cluster["installed_plugins"] = plugins.get(row["id"], [])
         cluster["node_groups"] = [

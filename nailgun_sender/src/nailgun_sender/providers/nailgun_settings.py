@@ -36,15 +36,17 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
     "ironic_settings": ("ironic_provision_network",),
     "murano_settings": ("murano_glance_artifacts_plugin",),
     "neutron_mellanox": ("plugin>mellanox", "vf_num>mellanox_vf_num"),
-    "nsx_plugin": ("metadata.enabled>nsx", "replication_mode>nsx_replication"),
-    "operator_user": (),
+    "kernel_params": ("kernel>kernel_params",),
+    "nsx_plugin": (
+        "metadata.enabled>nsx", "replication_mode>nsx_replication", "connector_type>nsx_transport",
+    ),
     "provision": ("method>provision_method", "ds_use_discover", "ds_use_provisioned",
                   "ds_use_ready", "ds_use_error"),
     "public_network_assignment": ("assign_to_all_nodes>assign_public_to_all_nodes",),
     "repo_setup": ("repos",),
-    "service_user": (),
     "ssh": ("security_enabled", "brute_force_protection"),
     "syslog": ("syslog_transport",),
+    "vcenter": ("metadata.enabled>vcenter",),
     "vlan_splinters": ("vswitch>vlan_splinters", "metadata.enabled>vlan_splinters_ovs"),
     "workloads_collector": ("enabled>workloads_collector_enabled",),
     "zabbix": ("metadata.enabled>zabbix",),
@@ -77,6 +79,17 @@ def flattened(editable: Mapping[str, Any]) -> dict[str, Any]:
                 flat = name or setting
                 told[flat] = bool(value) if flat in _PRESENCE else value
     return told
+
+
+def zones_told(editable: Any) -> dict[str, Any]:
+    """Return what is told of the availability zones in ``vmware_attributes.editable``: switches and counts."""
+    value = editable.get("value") if isinstance(editable, Mapping) else None
+    zones = value.get("availability_zones") if isinstance(value, Mapping) else None
+    found = [zone for zone in zones if isinstance(zone, Mapping)] if isinstance(zones, list) else []
+    return {
+        "vmware_az_cinder_enable": [bool((zone.get("cinder") or {}).get("enable")) for zone in found],
+        "vmware_az_nova_computes_num": [len(zone.get("nova_computes") or ()) for zone in found],
+    }
 
 
 def _value(section: Any, setting: str) -> Any:

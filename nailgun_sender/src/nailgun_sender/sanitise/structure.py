@@ -26,6 +26,7 @@ from .shape import (
 
 _VERSION = word(r"[A-Za-z0-9][\w.:~+-]*", 120)
 _STATE = either(flag, LABEL)
+_GROUP = word(r"[A-Za-z][A-Za-z0-9_.:+-]*", 64)
 _BUS = word(r"[0-9a-f:.]+|usb@?[0-9:.]*", 40)
 
 _OFFLOADING = obj(
@@ -35,6 +36,18 @@ _OFFLOADING = obj(
         "sub": many(obj({"name": LABEL, "state": flag, "sub": many(obj({}))})),
     }
 )
+
+_INTERFACE = obj(
+    {
+        "disable_offloading": flag, "mtu": number, "numa_node": number, "dpdk": obj({"enabled": flag}),
+        "sriov": obj(
+            {
+                "available": flag, "enabled": flag, "physnet": word("physnet[0-9]{0,3}"),
+                "sriov_numvfs": number, "sriov_totalvfs": number,
+            }
+        ),
+    }
+)  # fmt: skip
 
 _META = obj(
     {
@@ -57,7 +70,7 @@ _META = obj(
             obj(
                 {
                     "name": LABEL, "disk": LABEL, "model": PRODUCT, "size": number,
-                    "removable": either(flag, word("[01]")),
+                    "removable": either(flag, number, word("[01]")),
                 }
             )
         ),
@@ -66,7 +79,7 @@ _META = obj(
                 {
                     "name": LABEL, "driver": LABEL, "bus_info": _BUS, "pxe": flag, "state": LABEL,
                     "max_speed": number, "current_speed": number,
-                    "offloading_modes": many(_OFFLOADING),
+                    "offloading_modes": many(_OFFLOADING), "interface_properties": _INTERFACE,
                 }
             )
         ),
@@ -98,7 +111,7 @@ _NODE = obj(
 _PLUGIN = obj(
     {
         "id": number, "name": LABEL, "version": _VERSION, "fuel_version": many(_VERSION),
-        "package_version": _VERSION, "groups": many(LABEL), "licenses": many(PRODUCT),
+        "package_version": _VERSION, "groups": many(_GROUP), "licenses": many(PRODUCT),
         "is_hotpluggable": flag,
         "releases": many(
             obj({"os": PRODUCT, "version": _VERSION, "mode": many(LABEL)}),
@@ -122,7 +135,9 @@ _CLUSTER = obj(
         "fuel_version": _VERSION, "is_customized": flag, "net_provider": LABEL,
         "node_groups": many(obj({"id": number, "nodes": many(number)})),
         "installed_plugins": many(_PLUGIN), "extensions": many(LABEL), "components": many(PRODUCT),
-        "vmware_attributes": obj({"vmware_az_cinder_enable": many(flag)}),
+        "vmware_attributes": obj(
+            {"vmware_az_cinder_enable": many(flag), "vmware_az_nova_computes_num": many(number)}
+        ),
     }
 )  # fmt: skip
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -85,6 +87,7 @@ def _engine(url: str) -> Engine:
     parsed = sa.engine.make_url(url)
     options: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 4}
     if parsed.get_backend_name() == "sqlite":
+        _make_private(parsed.database)
         options["connect_args"] = {"timeout": 5.0, "check_same_thread": False}
     else:
         options["pool_pre_ping"] = True
@@ -93,6 +96,17 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         _take_over_transactions(engine)
     return engine
+
+
+def _make_private(file: str | None) -> None:
+    # It holds the key of the actors' hashes: nobody else may read it, whatever the host's umask. One that is there
+    # already keeps the mode that its owner gave it. What cannot be made here, connecting says better.
+    if not file or file == ":memory:" or file.startswith("file:"):
+        return
+    path = Path(file)
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _take_over_transactions(engine: Engine) -> None:
