@@ -51,14 +51,15 @@ class Mounted:
 
 @dataclass
 class Limited:
-    """A folder in which the processes' files cannot grow: the kernel says EFBIG. Needs no right."""
+    """A folder whose largest file cannot grow: the kernel says EFBIG to the processes. Needs no right."""
 
     folder: Path
 
     def fill(self, pids: Sequence[int]) -> None:
-        """Let no file of these processes grow beyond one kilobyte."""
+        """Let no file of these processes outgrow the database's journal; what they log is shorter than that."""
+        largest = max(each.stat().st_size for each in self.folder.iterdir())
         for pid in pids:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
 
     def make_room(self, pids: Sequence[int]) -> None:
         """Lift the limit."""

@@ -103,6 +103,7 @@ def _command(server: str, port: int) -> list[str]:
             "1",
             *threads,
             "--die-on-term",
+            "--disable-logging",
             "--chdir",
             str(HERE),
             "--virtualenv",
