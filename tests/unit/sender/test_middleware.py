@@ -162,7 +162,7 @@ def test_an_exception_with_nothing_or_too_much_to_say_is_recorded_as_well(said: 
 
 
 def test_what_is_written_by_the_old_way_is_passed_on_and_explains_a_failure() -> None:
-    """``write()`` of a failed answer gets each chunk as it came, and they are noted; of a good one it is the server's."""
+    """``write()`` of a failed answer gets each chunk as it came, and is noted; of a good one it is the server's own."""
     written: list[bytes] = []
     recorder = Noting()
 
