@@ -167,10 +167,15 @@ def _stages(check: _Check, kinds: list[str]) -> Stages:
     for kind in kinds:
         stages.raw |= integrity_stages.raw(connection, kind, days)
         stages.seals |= integrity_stages.seals(connection, kind, days)
-        for found, schema in ((stages.facts, "build"), (stages.published, "marts")):
+        for stage, found, schema in (
+            ("fact", stages.facts, "build"),
+            ("published", stages.published, "marts"),
+        ):
             fact = integrity_stages.fact(connection, kind, schema, days)
             if fact is not None:
                 found[kind] = fact
+                gone = integrity_stages.superseded(connection, kind, stage, schema, days)
+                stages.superseded.setdefault(stage, {}).update(gone)
     return stages
 
 

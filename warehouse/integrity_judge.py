@@ -15,7 +15,10 @@ _NO_RAW = RawTally(_NOTHING, 0, _NOTHING, _NOTHING, _NOTHING)
 
 @dataclass
 class Stages:
-    """What was found at each stage. ``facts`` and ``published`` are by kind: a kind without a fact is not there."""
+    """What was found at each stage. ``facts`` and ``published`` are by kind: a kind without a fact is not there.
+
+    ``superseded`` is by stage (fact, published): records that gave way to a newer one of their key.
+    """
 
     landed: dict[Place, Tally]
     coverage: Coverage
@@ -24,6 +27,7 @@ class Stages:
     seals: dict[Place, Tally] = field(default_factory=dict)
     facts: dict[str, dict[Place, Tally]] = field(default_factory=dict)
     published: dict[str, dict[Place, Tally]] = field(default_factory=dict)
+    superseded: dict[str, dict[Place, Tally]] = field(default_factory=dict)
 
     def places(self) -> list[Place]:
         """Every kind, day and tier that any stage knows."""
@@ -106,22 +110,24 @@ def judge(place: Place, stages: Stages, required: Collection[str]) -> Row:
     ledger = stages.ledger.get(place, _NOTHING) if checks_ledger else None
     fact = stages.facts[kind].get(place, _NOTHING) if kind in stages.facts else None
     published = stages.published[kind].get(place, _NOTHING) if kind in stages.published else None
+    gone = {stage: stages.superseded.get(stage, {}).get(place, _NOTHING) for stage in ("fact", "published")}
     problems = {
         "landed": landed is not None and landed != raw.all,
         "content": (seal.count, seal.hash) != (raw.all.count, raw.content_hash),
         "ledger": ledger is not None and ledger != raw.all,
-        "fact": "fact" in required and fact is not None and fact != _less(raw, raw.pending),
+        "fact": "fact" in required and fact is not None and fact != _less(raw, raw.pending, gone["fact"]),
         "published": "published" in required
         and published is not None
-        and published != _less(raw, raw.unpublished),
+        and published != _less(raw, raw.unpublished, gone["published"]),
     }
     named = tuple(name for name, wrong in problems.items() if wrong)
     return Row(place, ledger, landed, raw, seal, fact, published, named)
 
 
-def _less(raw: RawTally, later: Tally) -> Tally:
-    """What a fact must have: raw without the unreadable records and without those of later loads."""
+def _less(raw: RawTally, *others: Tally) -> Tally:
+    """What a fact must have: raw without the unreadable records, those of later loads and the superseded ones."""
+    without = (raw.unreadable, *others)
     return Tally(
-        raw.all.count - raw.unreadable.count - later.count,
-        raw.all.hash - raw.unreadable.hash - later.hash,
+        raw.all.count - sum(other.count for other in without),
+        raw.all.hash - sum(other.hash for other in without),
     )

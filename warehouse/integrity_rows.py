@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from warehouse.extract_source import Source, received_on
-from warehouse.integrity_stages import COVERED, FACTS, Place, on_days
+from warehouse.integrity_stages import COVERED, Place, is_superseded, on_days, rows_of
 from warehouse.load import Pseudonyms, RecordCopy
 from warehouse.load_records import Checker, copy_landings
 
@@ -32,8 +32,10 @@ with covered as materialized ({covered})
 select landing_id, position,
     case when f.landing_id is null then 'is missing in the fact' else 'is in the fact and not in raw' end
 from (select * from {table} where {days} and tier = {tier} and not record ? '_unreadable') as r
-full join (select landing_id, position from {fact} where {days} and tier = {tier}) as f using (landing_id, position)
-where (f.landing_id is null and r.load_id in (select load_id from covered))
+full join (
+    select landing_id, position from {fact} as f where {days} and tier = {tier}
+) as f using (landing_id, position)
+where (f.landing_id is null and r.load_id in (select load_id from covered) and not {superseded})
     or (r.landing_id is null and not exists (
         select from raw.removed_record as g
         where g.landing_id = f.landing_id and g.position = f.position
@@ -67,7 +69,11 @@ def against_fact(connection: psycopg.Connection[Any], place: Place, stage: str, 
     Args:
         stage: ``fact`` or ``published``: which loads it must cover.
     """
-    names = {"fact": sql.Identifier(schema, FACTS[place[0]]), "covered": sql.SQL(COVERED[stage])}
+    names = {
+        "fact": rows_of(place[0], schema),
+        "covered": sql.SQL(COVERED[stage]),
+        "superseded": is_superseded(place[0], schema),
+    }
     return _named(connection, _AGAINST_FACT, place, **names)
 
 

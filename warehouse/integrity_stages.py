@@ -40,15 +40,39 @@ class RawTally:
     unpublished: Tally
 
 
-# Facts that keep landing_id and position of the record they come from, one row a record.
-FACTS = {"action_logs": "fct_action"}
+@dataclass(frozen=True)
+class Fact:
+    """A table that keeps landing_id and position of the record that each row comes from.
 
-# Loads that the facts in build, and those that readers see, were built from. No pin at all: everything.
+    ``received``: its column of the receive time. ``same``: where only the newest record of a key stays, the condition
+    that a row ``f`` of it and a record ``r`` of raw have the same key; None where every record stays.
+    """
+
+    table: str
+    received: str = "received_at"
+    same: str | None = None
+
+
+# The same number as the node's: numeric, because any JSON number may stand in raw.
+_SAME_WORKLOAD = """
+f.installation_key = r.installation_key and f.resource_type = r.record ->> 'resource_type'
+and f.external_id = case when jsonb_typeof(r.record -> 'id') = 'number' then (r.record ->> 'id')::numeric end
+"""
+# Structures are published as what they say, spread over many tables: their fact is the history these are made from.
+FACTS = {
+    "action_logs": Fact("fct_action"),
+    "oswl_stats": Fact("fct_workload_record", same=_SAME_WORKLOAD),
+    "installation_structure": Fact("int_structures_versioned", received="valid_from"),
+}
+
+# Loads that the facts in build, and those that readers see, were built from. No pin at all: everything. A publication
+# lists the loads that no build before it had seen, and a build that was not published left its rows to the next.
 COVERED = {
     "fact": "select load_id from ops.pinned_load"
     " union all select load_id from ops.load where not exists (select from ops.pinned_load)",
-    "published": "select load_id from ops.publication_load"
-    " where publication_id = (select publication_id from ops.published)",
+    "published": "select c.load_id from ops.publication_load as c inner join ops.publication as p using"
+    " (publication_id) where p.built_at is not null"
+    " and p.publication_id <= (select publication_id from ops.published)",
 }
 
 _RAW = """
@@ -71,8 +95,16 @@ group by 1, 2
 
 _FACT = """
 select (received_at at time zone 'UTC')::date, tier, count(*), sum(uuid_hash_extended(landing_id, position))
-from {table}
+from {rows} as f
 where {days}
+group by 1, 2
+"""
+
+_SUPERSEDED = """
+with covered as materialized ({covered})
+select (received_at at time zone 'UTC')::date, tier, count(*), sum(uuid_hash_extended(landing_id, position))
+from {table} as r
+where {days} and load_id in (select load_id from covered) and not record ? '_unreadable' and {superseded}
 group by 1, 2
 """
 
@@ -143,19 +175,61 @@ def fact(
     connection: psycopg.Connection[Any], kind: str, schema: str, days: Days
 ) -> dict[Place, Tally] | None:
     """What the kind's fact has in a schema (``build`` or ``marts``); None when there is no such fact (yet)."""
-    name = FACTS.get(kind)
-    if name is None or not _has_columns(connection, schema, name):
+    if not _is_there(connection, kind, schema):
         return None
-    query = sql.SQL(_FACT).format(table=sql.Identifier(schema, name), days=on_days(days))
+    return _tallies(connection, kind, sql.SQL(_FACT).format(rows=rows_of(kind, schema), days=on_days(days)))
+
+
+def superseded(
+    connection: psycopg.Connection[Any], kind: str, stage: str, schema: str, days: Days
+) -> dict[Place, Tally]:
+    """Records that the fact has left out for another of the same key; of the loads that the stage covers."""
+    if not _is_there(connection, kind, schema):
+        return {}
+    query = sql.SQL(_SUPERSEDED).format(
+        table=sql.Identifier("raw", kind),
+        covered=sql.SQL(COVERED[stage]),
+        days=on_days(days),
+        superseded=is_superseded(kind, schema),
+    )
+    return _tallies(connection, kind, query)
+
+
+def rows_of(kind: str, schema: str) -> sql.Composable:
+    """The kind's fact as a subquery of landing_id, position, tier and received_at."""
+    fact_of = FACTS[kind]
+    return sql.SQL("(select landing_id, position, tier, {} as received_at from {})").format(
+        sql.Identifier(fact_of.received), sql.Identifier(schema, fact_of.table)
+    )
+
+
+def is_superseded(kind: str, schema: str) -> sql.Composable:
+    """The condition that the fact has another record of the key of the record ``r``."""
+    fact_of = FACTS[kind]
+    if fact_of.same is None:
+        return sql.SQL("false")
+    return sql.SQL(
+        "exists (select from {} as f where {} and (f.landing_id, f.position) <> (r.landing_id, r.position))"
+    ).format(sql.Identifier(schema, fact_of.table), sql.SQL(fact_of.same))
+
+
+def _tallies(connection: psycopg.Connection[Any], kind: str, query: sql.Composed) -> dict[Place, Tally]:
     return {
         (kind, day, tier): Tally(count, int(total)) for day, tier, count, total in connection.execute(query)
     }
 
 
-def _has_columns(connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
+def _is_there(connection: psycopg.Connection[Any], kind: str, schema: str) -> bool:
+    """Whether the fact exists and has the columns that are needed (while models change it may not)."""
+    fact_of = FACTS.get(kind)
+    if fact_of is None:
+        return False
+    needed = ["landing_id", "position", "tier", fact_of.received]
+    if fact_of.same is not None:
+        needed += ["installation_key", "external_id", "resource_type"]
     row = connection.execute(
-        "select count(*) = 4 from pg_attribute where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
-        " and attname in ('landing_id', 'position', 'received_at', 'tier') and not attisdropped",
-        (schema, name),
+        "select count(*) = %s from pg_attribute where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
+        " and attname = any(%s) and not attisdropped",
+        (len(needed), schema, fact_of.table, needed),
     ).fetchone()
     return bool(row and row[0])

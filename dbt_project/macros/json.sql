@@ -4,10 +4,15 @@
 ({{ document }} #>> '{ {{- path -}} }')
 {%- endmacro %}
 
+{# All of 64 bits: nodes may count that far, and a key that is read as null would leave its record out. #}
 {% macro json_bigint(document, path) -%}
 case
     when jsonb_typeof({{ document }} #> '{ {{- path -}} }') = 'number'
-        and ({{ document }} #>> '{ {{- path -}} }') ~ '^-?[0-9]{1,18}$'
+        and (
+            ({{ document }} #>> '{ {{- path -}} }') ~ '^-?[0-9]{1,18}$'
+            or ({{ document }} #>> '{ {{- path -}} }') ~ '^-?[0-9]{19}$'
+            and ltrim({{ document }} #>> '{ {{- path -}} }', '-') collate "C" <= '9223372036854775807'
+        )
         then ({{ document }} #>> '{ {{- path -}} }')::bigint
 end
 {%- endmacro %}

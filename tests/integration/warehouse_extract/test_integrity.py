@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fuel_stat.identity import node_id
+from warehouse import publish
 from warehouse.errors import IntegrityError
 from warehouse.extract import Options, run_extract
 from warehouse.integrity import check_integrity, require_integrity
@@ -53,11 +54,35 @@ class Way:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else cursor.rowcount
 
-    def fact(self) -> None:
-        """A fact as the models build it."""
+    def fact(self, schema: str = "build") -> None:
+        """The facts as the models build them: every action and structure, the newest version of a workload."""
         self.warehouse_sql(
-            "create table build.fct_action as select landing_id, position, received_at, tier from raw.action_logs"
+            f"create table {schema}.fct_action as"
+            " select landing_id, position, received_at, tier from raw.action_logs;"
+            f" create table {schema}.fct_workload_record as"
+            " select distinct on (installation_key, external_id, resource_type)"
+            " landing_id, position, received_at, tier, installation_key,"
+            " (record ->> 'id')::bigint as external_id, record ->> 'resource_type' as resource_type"
+            " from raw.oswl_stats order by installation_key, external_id, resource_type, record ->> 'v' desc;"
+            f" create table {schema}.int_structures_versioned as"
+            " select landing_id, position, received_at as valid_from, tier from raw.installation_structure"
         )
+
+    def published(self) -> None:
+        """A publication that readers see, over all that is loaded; its tables stand in schema marts."""
+        with psycopg.connect(self.warehouse, autocommit=True) as connection:
+            number = publish.begin(connection).publication_id
+            connection.execute(
+                "insert into ops.audit_result (publication_id, suite, expectation, table_name, severity, succeeded)"
+                " select %s, unnest(array['raw', 'marts']), 'x', 'x', 'warn', true",
+                (number,),
+            )
+            publish.mark_built(connection, number)
+            publish.mark_audited(connection, number)
+            connection.execute(
+                "update ops.publication set staged_at = now() where publication_id = %s", (number,)
+            )
+            publish.switch(connection, number)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -105,8 +130,8 @@ def test_an_intact_way_agrees_at_every_stage(way: Way) -> None:
     assert rows == [
         ("action_logs", YESTERDAY.date(), 0, 6, 6, 6, 6, True, True, True),
         ("action_logs", TODAY, 1, 2, 2, 2, 2, True, True, True),
-        ("installation_structure", TODAY, 0, 1, 1, 1, None, True, True, True),
-        ("oswl_stats", TODAY, 0, 2, 2, 2, None, True, True, True),
+        ("installation_structure", TODAY, 0, 1, 1, 1, 1, True, True, True),
+        ("oswl_stats", TODAY, 0, 2, 2, 2, 1, True, True, True),
     ]
     assert way.warehouse_sql("select mismatches, ledger_total -> 'oswl_stats' from ops.integrity_run") == [
         (0, 2)
@@ -220,9 +245,24 @@ def _extra_fact(way: Way) -> None:
     )
 
 
+def _lose_workload(way: Way) -> None:
+    way.warehouse_sql("delete from build.fct_workload_record")
+
+
+def _extra_workload(way: Way) -> None:
+    way.warehouse_sql("update build.fct_workload_record set landing_id = gen_random_uuid()")
+
+
+def _lose_structure(way: Way) -> None:
+    way.warehouse_sql("delete from build.int_structures_versioned")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
+        (_lose_workload, "oswl_stats"),
+        (_extra_workload, "is in the fact and not in raw"),
+        (_lose_structure, "installation_structure"),
         (_lose_ledger, "ledger"),
         (_extra_ledger, "the ledger knows 9 records, 8 were landed"),
         (_lose_landing, "was not landed"),
@@ -237,6 +277,20 @@ def test_damage_at_any_other_stage_is_noticed(way: Way, damage: Callable[[Way], 
     damage(way)
     report = way.check(everything=True)
     assert any(words in sentence for sentence in report.mismatches), report.mismatches
+
+
+def test_a_row_that_an_earlier_publication_brought_may_not_vanish(way: Way) -> None:
+    """What readers see is held against all loads that were ever published, not only those of the last publication."""
+    way.published()
+    with way.collector.connect() as connection:
+        way.collector.land(connection, UID, [action(70)], received_at=YESTERDAY)
+    way.extract()
+    way.published()
+    way.fact("marts")
+    assert way.check(everything=True, required=("published",)).mismatches == ()
+    way.warehouse_sql("delete from marts.fct_action where position = 3")
+    report = way.check(everything=True, required=("published",))
+    assert any("is missing in the fact" in sentence for sentence in report.mismatches), report.mismatches
 
 
 def test_loads_after_the_pin_are_no_mismatch_of_the_fact(way: Way) -> None:
@@ -293,7 +347,9 @@ def test_an_erased_installation_leaves_everything_in_agreement(way: Way) -> None
         connection.execute("select * from collector.erase_node(%s)", (UID,))
     from fuel_stat.identity import installation_key
 
-    way.warehouse_sql("drop table build.fct_action")
+    way.warehouse_sql(
+        "drop table build.fct_action, build.fct_workload_record, build.int_structures_versioned"
+    )
     way.warehouse_sql(f"select ops.remove_installation('{installation_key(way.pepper, UID)}')")
     assert way.extract().removed == 0
     assert way.check(everything=True).mismatches == ()
