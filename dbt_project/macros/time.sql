@@ -63,3 +63,8 @@ case
     else 'occurred'
 end
 {%- endmacro %}
+
+{# Events count at most so long after they were received: what was received before this cannot be of these days. #}
+{% macro latest_receipt(from_day) -%}
+((touched.{{ from_day }}::timestamp - interval '{{ var("clamp_future") }}') at time zone 'UTC')
+{%- endmacro %}

@@ -3,7 +3,7 @@
     incremental_strategy='replace_touched',
     touched_from='structure_from',
     replaced_on='received_at',
-    indexes=[{'columns': ['installation_key', 'received_at']}, {'columns': ['landing_id']}]
+    indexes=[{'columns': ['installation_key', 'received_at']}, {'columns': ['landing_id']}, {'columns': ['cluster_key', 'received_at']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}
@@ -17,13 +17,7 @@ with unpacked as (
         (elements.ordinality - 1)::integer as cluster_position,
         elements.cluster,
         {{ json_bigint('elements.cluster', 'id') }} as cluster_id
-    from {{ ref('stg_raw__installation_structures') }} as structures
-    {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        structures.installation_key = touched.installation_key
-        and structures.received_at >= touched.structure_from
-    {%- endif %}
+    from {{ touched_structures() if is_incremental() else ref('stg_raw__installation_structures') }} as structures
     cross join lateral jsonb_array_elements(structures.clusters) with ordinality as elements (cluster, ordinality)
 ),
 
@@ -46,7 +40,9 @@ select
     ranked.cluster_position,
     ranked.cluster_id,
     ranked.is_identified,
-    {{ surrogate_key(['ranked.installation_key', 'ranked.cluster_id']) }} as cluster_key,
+    case
+        when ranked.is_identified then {{ surrogate_key(['ranked.installation_key', 'ranked.cluster_id']) }}
+    end as cluster_key,
     {{ json_text('ranked.cluster', 'status') }} as status,
     {{ json_text('ranked.cluster', 'mode') }} as mode,
     {{ json_text('ranked.cluster', 'nodes_num') }} as nodes_num_text,

@@ -1,3 +1,5 @@
+{{ config(indexes=[{'columns': ['installation_key']}]) }}
+
 -- depends_on: {{ ref('int_actions_dated') }}
 -- depends_on: {{ ref('int_workloads_dated') }}
 -- depends_on: {{ ref('stg_raw__installation_structures') }}
@@ -18,7 +20,8 @@ touched as (
         null::date as action_from_day,
         null::date as workload_from_day,
         null::date as snapshot_from_day,
-        null::timestamptz as structure_from
+        null::timestamptz as structure_from,
+        null::date as deployment_from_day
     where false
 )
 {% else %}
@@ -47,31 +50,13 @@ new_workloads as (
     group by workloads.installation_key
 ),
 
-first_new_structures as (
+new_structures as (
     select
         structures.installation_key,
         min(structures.received_at) as received_at
     from {{ ref('stg_raw__installation_structures') }} as structures
     where structures.load_id in {{ new_loads() }}
     group by structures.installation_key
-),
-
--- The version before the new ones is rebuilt too: it ends where they begin.
-new_structures as (
-    select
-        fresh.installation_key,
-        coalesce(
-            (
-                select max(structures.received_at)
-                from {{ ref('stg_raw__installation_structures') }} as structures
-                where
-                    structures.installation_key = fresh.installation_key
-                    and structures.received_at < fresh.received_at
-            ),
-            fresh.received_at
-        ) as structure_from,
-        {{ utc('fresh.received_at') }}::date as first_day
-    from first_new_structures as fresh
 ),
 
 first_new_contacts as (
@@ -124,8 +109,8 @@ found as (
         new_structures.installation_key,
         null,
         null,
-        new_structures.first_day,
-        new_structures.structure_from
+        {{ utc('new_structures.received_at') }}::date,
+        new_structures.received_at
     from new_structures
     union all
     select
@@ -142,24 +127,12 @@ found as (
         coalesce(told.from_day, '-infinity'),
         coalesce(told.from_day, '-infinity'),
         coalesce(told.from_day, '-infinity'),
-        coalesce(told.from_day::timestamptz, '-infinity')
+        coalesce(told.from_day::timestamp at time zone 'UTC', '-infinity')
     from {{ told }} as told
-    {%- endif %}
-    {%- if before is not none %}
-    -- A run that did not finish touched these; its loads are still new.
-    union all
-    select
-        before.installation_key,
-        before.action_from_day,
-        before.workload_from_day,
-        before.snapshot_from_day,
-        before.structure_from
-    from {{ before }} as before
-    where before.first_new_load_id in {{ new_loads() }}
     {%- endif %}
 ),
 
-touched as (
+earliest as (
     select
         found.installation_key,
         min(found.action_from_day) as action_from_day,
@@ -168,6 +141,74 @@ touched as (
         min(found.structure_from) as structure_from
     from found
     group by found.installation_key
+),
+
+-- The structure version before is rebuilt too: it ends where the first one that changed begins.
+versioned as (
+    select
+        earliest.*,
+        {% if previous('int_structures_versioned') is not none -%}
+        (
+            select max(versions.valid_from) -- noqa: RF01
+            from {{ previous('int_structures_versioned') }} as versions
+            where
+                versions.installation_key = earliest.installation_key
+                and versions.valid_from < earliest.structure_from
+        )
+        {%- else %}null::timestamptz{% endif %} as version_before
+    from earliest
+),
+
+dated as (
+    select
+        versioned.installation_key,
+        versioned.action_from_day,
+        versioned.workload_from_day,
+        versioned.snapshot_from_day,
+        coalesce(versioned.version_before, versioned.structure_from) as structure_from,
+        -- Deployments tell the environment's size and the release on the day they were received.
+        least(
+            versioned.action_from_day,
+            case
+                when versioned.structure_from is not null and versioned.version_before is null
+                    then '-infinity'::date
+            end
+            {%- if previous('fct_deployment') is not none %},
+            (
+                select min(deployments.event_day) -- noqa: RF01
+                from {{ previous('fct_deployment') }} as deployments
+                where
+                    deployments.installation_key = versioned.installation_key
+                    and deployments.received_day >= versioned.snapshot_from_day
+            )
+            {%- endif %}
+        ) as deployment_from_day
+    from versioned
+    {%- if before is not none %}
+    -- A run that did not finish touched these; its loads are still new.
+    union all
+    select
+        before.installation_key,
+        before.action_from_day,
+        before.workload_from_day,
+        before.snapshot_from_day,
+        before.structure_from,
+        before.deployment_from_day
+    from {{ before }} as before
+    where before.first_new_load_id in {{ new_loads() }}
+    {%- endif %}
+),
+
+touched as (
+    select
+        dated.installation_key,
+        min(dated.action_from_day) as action_from_day,
+        min(dated.workload_from_day) as workload_from_day,
+        min(dated.snapshot_from_day) as snapshot_from_day,
+        min(dated.structure_from) as structure_from,
+        min(dated.deployment_from_day) as deployment_from_day
+    from dated
+    group by dated.installation_key
 )
 {% endif %}
 
@@ -177,6 +218,7 @@ select
     touched.workload_from_day,
     touched.snapshot_from_day,
     touched.structure_from,
+    touched.deployment_from_day,
     (
         select min(pinned_load.load_id)
         from {{ source('ops', 'pinned_load') }} as pinned_load

@@ -10,13 +10,7 @@
 
 with landed as (
     select structures.*
-    from {{ ref('stg_raw__installation_structures') }} as structures
-    {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        structures.installation_key = touched.installation_key
-        and structures.received_at >= touched.structure_from
-    {%- endif %}
+    from {{ touched_structures() if is_incremental() else ref('stg_raw__installation_structures') }} as structures
 )
 
 select

@@ -19,13 +19,7 @@ with plugins as (
         {{ json_text('plugins.plugin', 'name') }} as plugin_name,
         {{ json_text('plugins.plugin', 'version') }} as plugin_version,
         {{ json_text('plugins.plugin', 'package_version') }} as package_version
-    from {{ ref('stg_raw__installation_structures') }} as structures
-    {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        structures.installation_key = touched.installation_key
-        and structures.received_at >= touched.structure_from
-    {%- endif %}
+    from {{ touched_structures() if is_incremental() else ref('stg_raw__installation_structures') }} as structures
     cross join lateral jsonb_array_elements(structures.clusters) with ordinality as clusters (cluster, ordinality)
     cross join
         lateral jsonb_array_elements({{ json_array('clusters.cluster', 'installed_plugins') }})

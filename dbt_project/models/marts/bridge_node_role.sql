@@ -8,6 +8,10 @@
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
+{%- set touched_nodes = touched_rows(
+    ref('fct_node'), 'structure_from', 'scanned.valid_from >= touched.structure_from'
+) %}
+
 select distinct
     nodes.node_key,
     {{ surrogate_key(["roles.item #>> '{}'"]) }} as role_key,
@@ -15,10 +19,6 @@ select distinct
     nodes.installation_key,
     nodes.valid_from,
     nodes.is_current
-from {{ ref('fct_node') }} as nodes
-{%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-on nodes.installation_key = touched.installation_key and nodes.valid_from >= touched.structure_from
-{%- endif %}
+from {{ touched_nodes if is_incremental() else ref('fct_node') }} as nodes
 cross join lateral jsonb_array_elements(nodes.roles) as roles (item)
 where jsonb_typeof(roles.item) = 'string'

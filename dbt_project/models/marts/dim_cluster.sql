@@ -1,47 +1,45 @@
 -- What the latest structure that names a cluster says of it. A cluster that only actions or workloads name is
 -- inferred: known by its id alone.
-with ranked as (
+-- The clusters are found by skipping along indexes, so that the work follows the clusters, not their history.
+with named as (
     select
-        clusters.*,
-        min(clusters.received_at) over (partition by clusters.cluster_key) as first_seen_at,
-        row_number() over (
-            partition by clusters.cluster_key
+        latest.*,
+        (
+            select min(clusters.received_at)
+            from {{ ref('int_clusters_unpacked') }} as clusters
+            where clusters.cluster_key = keys.cluster_key
+        ) as first_seen_at
+    from ({{ skip_scan(ref('int_clusters_unpacked'), 'cluster_key') }}) as keys
+    cross join
+        lateral (
+            select clusters.*
+            from {{ ref('int_clusters_unpacked') }} as clusters
+            where clusters.cluster_key = keys.cluster_key
             order by clusters.received_at desc, clusters.landing_id desc, clusters.structure_position desc
-        ) as recency
-    from {{ ref('int_clusters_unpacked') }} as clusters
-    where clusters.is_identified
-),
-
-named as (
-    select ranked.*
-    from ranked
-    where ranked.recency = 1
+            limit 1
+        ) as latest
 ),
 
 mentioned as (
+    {%- for fact in ['fct_action', 'fct_workload_record'] %}
     select
-        actions.cluster_key,
-        actions.installation_key,
-        actions.cluster_id
-    from ({{ skip_scan(ref('fct_action'), 'cluster_key') }}) as keys
+        facts.cluster_key,
+        facts.installation_key,
+        facts.cluster_id
+    from ({{ skip_scan(ref(fact), 'cluster_key') }}) as keys
     cross join
         lateral (
             select
                 facts.cluster_key,
                 facts.installation_key,
                 facts.cluster_id
-            from {{ ref('fct_action') }} as facts
+            from {{ ref(fact) }} as facts
             where facts.cluster_key = keys.cluster_key
             order by facts.cluster_key
             limit 1
-        ) as actions
-    union
-    select
-        workloads.cluster_key,
-        workloads.installation_key,
-        workloads.cluster_id
-    from {{ ref('fct_workload_record') }} as workloads
-    where workloads.cluster_key is not null
+        ) as facts
+    {% if not loop.last %}union{% endif %}
+    {%- endfor %}
 )
 
 select

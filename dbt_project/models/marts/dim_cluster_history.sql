@@ -1,37 +1,88 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_touched',
+    touched_from='structure_from',
+    replaced_on="coalesce(replaced.valid_to, 'infinity')",
+    indexes=[{'columns': ['installation_key']}, {'columns': ['cluster_key', 'valid_from']}]
+) }}
+
+-- depends_on: {{ ref('int_installations_touched') }}
+
 -- A row begins where a cluster appears or one of these attributes changes, and ends where the next one begins or
 -- where a structure no longer names the cluster.
 {%- set attributes = [
     'status', 'mode', 'nodes_num', 'release_name', 'release_version', 'release_os', 'fuel_version', 'is_customized',
     'hypervisor', 'net_provider', 'segmentation_type', 'net_l23_provider', 'net_manager', 'plugins_count'
 ] + cluster_switches() %}
+{%- set touched_clusters = touched_rows(
+    ref('int_clusters_unpacked'), 'structure_from', 'scanned.received_at >= touched.structure_from'
+) %}
 
 with versions as (
     select
-        clusters.*,
+        clusters.installation_key,
+        clusters.cluster_key,
+        clusters.cluster_id,
         structures.valid_from,
         structures.valid_to,
-        md5(row(
-            {%- for attribute in attributes %}
-            clusters.{{ attribute }}{% if not loop.last %},{% endif %}
-            {%- endfor %}
-        )::text) as said
-    from {{ ref('int_clusters_unpacked') }} as clusters
+        {%- if is_incremental() %}
+        clusters.structure_from,
+        {%- endif %}
+        {%- for attribute in attributes %}
+        clusters.{{ attribute }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from {{ touched_clusters if is_incremental() else ref('int_clusters_unpacked') }} as clusters
     inner join {{ ref('int_structures_versioned') }} as structures
-        on clusters.landing_id = structures.landing_id and clusters.structure_position = structures.position
+        on
+            clusters.installation_key = structures.installation_key
+            and clusters.received_at = structures.valid_from
+            and clusters.landing_id = structures.landing_id
+            and clusters.structure_position = structures.position
     where
         clusters.is_identified
         and (structures.valid_to is null or structures.valid_to > structures.valid_from)
+    {%- if is_incremental() %}
+    -- The row that holds until the touched versions begin: it may go on in them.
+    union all
+    select
+        kept.installation_key,
+        kept.cluster_key,
+        kept.cluster_id,
+        kept.valid_from,
+        touched.structure_from as valid_to,
+        touched.structure_from,
+        {%- for attribute in attributes %}
+        kept.{{ attribute }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from {{ this }} as kept
+    inner join {{ ref('int_installations_touched') }} as touched
+        on
+            kept.installation_key = touched.installation_key
+            and kept.valid_from < touched.structure_from
+            and coalesce(kept.valid_to, 'infinity') >= touched.structure_from
+    {%- endif %}
+),
+
+compared as (
+    select
+        versions.*,
+        md5(row(
+            {%- for attribute in attributes %}
+            versions.{{ attribute }}{% if not loop.last %},{% endif %}
+            {%- endfor %}
+        )::text) as said
+    from versions
 ),
 
 marked as (
     select
-        versions.*,
+        compared.*,
         (
-            versions.said is distinct from lag(versions.said) over by_cluster
-            or versions.valid_from is distinct from lag(versions.valid_to) over by_cluster
+            compared.said is distinct from lag(compared.said) over by_cluster
+            or compared.valid_from is distinct from lag(compared.valid_to) over by_cluster
         ) as is_change
-    from versions
-    window by_cluster as (partition by versions.cluster_key order by versions.valid_from)
+    from compared
+    window by_cluster as (partition by compared.cluster_key order by compared.valid_from)
 ),
 
 numbered as (
@@ -60,7 +111,23 @@ select
     numbered.valid_from,
     ends.valid_to,
     ends.valid_to is null as is_current,
+    {% if is_incremental() -%}
+    -- After the rows that stay as they are.
+    numbered.version_number + coalesce(
+        (
+            select kept.version_number
+            from {{ this }} as kept
+            where
+                kept.cluster_key = numbered.cluster_key
+                and kept.valid_from < numbered.structure_from
+                and kept.valid_to < numbered.structure_from
+            order by kept.valid_from desc
+            limit 1
+        ), 0
+    ) as version_number,
+    {%- else -%}
     numbered.version_number,
+    {%- endif %}
     {%- for attribute in attributes %}
     numbered.{{ attribute }}{% if not loop.last %},{% endif %}
     {%- endfor %}

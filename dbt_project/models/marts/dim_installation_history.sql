@@ -1,24 +1,76 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_touched',
+    touched_from='structure_from',
+    replaced_on="coalesce(replaced.valid_to, 'infinity')",
+    indexes=[{'columns': ['installation_key', 'valid_from']}]
+) }}
+
+-- depends_on: {{ ref('int_installations_touched') }}
+
 -- Versions that say the same of these attributes are one row.
+{%- set attributes = [
+    'release', 'build_id', 'tier', 'clusters_num', 'allocated_nodes_num', 'unallocated_nodes_num'
+] %}
+
 with versions as (
+    select
+        structures.installation_key,
+        structures.valid_from,
+        {%- for attribute in attributes %}
+        structures.{{ attribute }},
+        {%- endfor %}
+        1 as first_number
+    from {{ ref('int_structures_versioned') }} as structures
+    {%- if is_incremental() %}
+inner join {{ ref('int_installations_touched') }} as touched
+    on
+        structures.installation_key = touched.installation_key
+        and structures.valid_from >= touched.structure_from
+    {%- endif %}
+    where structures.valid_to is null or structures.valid_to > structures.valid_from
+    {%- if is_incremental() %}
+    -- The row that holds when the touched versions begin: it may go on in them.
+    union all
+    select
+        kept.installation_key,
+        kept.valid_from,
+        {%- for attribute in attributes %}
+        kept.{{ attribute }},
+        {%- endfor %}
+        kept.version_number
+    from {{ this }} as kept
+    inner join {{ ref('int_installations_touched') }} as touched
+        on
+            kept.installation_key = touched.installation_key
+            and kept.valid_from < touched.structure_from
+            and coalesce(kept.valid_to, 'infinity') >= touched.structure_from
+    {%- endif %}
+),
+
+marked as (
     select
         versions.*,
         md5(row(
-            versions.release, versions.build_id, versions.tier, versions.clusters_num,
-            versions.allocated_nodes_num, versions.unallocated_nodes_num
-        )::text) as said
-    from {{ ref('int_structures_versioned') }} as versions
-    where versions.valid_to is null or versions.valid_to > versions.valid_from
+            {%- for attribute in attributes %}
+            versions.{{ attribute }}{% if not loop.last %},{% endif %}
+            {%- endfor %}
+        )::text) as said,
+        first_value(versions.first_number) over (
+            partition by versions.installation_key order by versions.valid_from
+        ) as numbered_from
+    from versions
 ),
 
 changed as (
     select
-        versions.*,
+        marked.*,
         (
-            versions.said is distinct from lag(versions.said) over (
-                partition by versions.installation_key order by versions.valid_from
+            marked.said is distinct from lag(marked.said) over (
+                partition by marked.installation_key order by marked.valid_from
             )
         ) as is_change
-    from versions
+    from marked
 )
 
 select
@@ -27,13 +79,10 @@ select
     changed.valid_from,
     lead(changed.valid_from) over by_installation as valid_to,
     lead(changed.valid_from) over by_installation is null as is_current,
-    row_number() over by_installation as version_number,
-    changed.release,
-    changed.build_id,
-    changed.tier,
-    changed.clusters_num,
-    changed.allocated_nodes_num,
-    changed.unallocated_nodes_num
+    changed.numbered_from - 1 + row_number() over by_installation as version_number,
+    {%- for attribute in attributes %}
+    changed.{{ attribute }}{% if not loop.last %},{% endif %}
+    {%- endfor %}
 from changed
 where changed.is_change
 window by_installation as (partition by changed.installation_key order by changed.valid_from)

@@ -20,25 +20,26 @@ with candidates as (
             partition by actions.installation_key, actions.external_id
             order by actions.received_at, actions.landing_id, actions.position
         ) as attempt_number
-    from {{ ref('int_actions_dated') }} as actions
     {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        actions.installation_key = touched.installation_key
-        -- An event counts at most an hour after it was received: older rows cannot be of these days.
-        and actions.received_at >= (touched.action_from_day::timestamp - interval '{{ var("clamp_future") }}')
-        at time zone 'UTC'
-        and actions.event_day >= touched.action_from_day
+    -- An event counts at most an hour after it was received: older rows cannot be of these days.
+    from {{ touched_rows(
+        ref('int_actions_dated'), 'action_from_day', "scanned.received_at >= " ~ latest_receipt('action_from_day')
+    ) }} as actions
+    where
+        actions.external_id is not null
+        and actions.event_day >= actions.action_from_day
         and not exists (
             select 1
             from {{ this }} as kept
             where
                 kept.installation_key = actions.installation_key
                 and kept.external_id = actions.external_id
-                and kept.event_day < touched.action_from_day
+                and kept.event_day < actions.action_from_day
         )
-    {%- endif %}
+    {%- else %}
+    from {{ ref('int_actions_dated') }} as actions
     where actions.external_id is not null
+    {%- endif %}
 )
 
 select

@@ -19,13 +19,7 @@ with clusters as (
         structures.received_at,
         (elements.ordinality - 1)::integer as cluster_position,
         elements.cluster
-    from {{ ref('stg_raw__installation_structures') }} as structures
-    {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        structures.installation_key = touched.installation_key
-        and structures.received_at >= touched.structure_from
-    {%- endif %}
+    from {{ touched_structures() if is_incremental() else ref('stg_raw__installation_structures') }} as structures
     cross join lateral jsonb_array_elements(structures.clusters) with ordinality as elements (cluster, ordinality)
 ),
 
@@ -40,6 +34,8 @@ nodes as (
         lateral jsonb_array_elements({{ json_array('clusters.cluster', 'nodes') }})
         with ordinality as elements (node, ordinality)
     where jsonb_typeof(elements.node) = 'object'
+    -- Evaluated once, however often it is used below; so is what follows.
+    offset 0 -- noqa: AM09
 ),
 
 named as (
@@ -50,6 +46,7 @@ named as (
         {{ known_vendor(json_text('nodes.meta', 'system,product'), json_text('nodes.node', 'platform_name')) }}
             as product
     from nodes
+    offset 0 -- noqa: AM09
 )
 
 select

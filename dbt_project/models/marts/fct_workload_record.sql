@@ -3,7 +3,7 @@
     incremental_strategy='replace_touched',
     touched_from='workload_from_day',
     replaced_on='record_day',
-    indexes=[{'columns': ['installation_key', 'record_day']}]
+    indexes=[{'columns': ['installation_key', 'record_day']}, {'columns': ['cluster_key']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}
@@ -21,14 +21,14 @@ with candidates as (
                 workloads.landing_id desc,
                 workloads.position desc
         ) as staleness
-    from {{ ref('int_workloads_dated') }} as workloads
     {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        workloads.installation_key = touched.installation_key
-        and workloads.received_at
-        >= (touched.workload_from_day::timestamp - interval '{{ var("clamp_future") }}') at time zone 'UTC'
-        and workloads.record_day >= touched.workload_from_day
+    from {{ touched_rows(
+        ref('int_workloads_dated'), 'workload_from_day', "scanned.received_at >= " ~ latest_receipt('workload_from_day')
+    ) }} as workloads
+    where
+        workloads.external_id is not null
+        and workloads.resource_type is not null
+        and workloads.record_day >= workloads.workload_from_day
         and not exists (
             select 1
             from {{ this }} as kept
@@ -36,10 +36,12 @@ inner join {{ ref('int_installations_touched') }} as touched
                 kept.installation_key = workloads.installation_key
                 and kept.external_id = workloads.external_id
                 and kept.resource_type = workloads.resource_type
-                and kept.record_day < touched.workload_from_day
+                and kept.record_day < workloads.workload_from_day
         )
-    {%- endif %}
+    {%- else %}
+    from {{ ref('int_workloads_dated') }} as workloads
     where workloads.external_id is not null and workloads.resource_type is not null
+    {%- endif %}
 )
 
 select

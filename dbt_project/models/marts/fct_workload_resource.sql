@@ -8,15 +8,13 @@
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
+{%- set touched_days = touched_rows(
+    ref('fct_workload_daily'), 'workload_from_day', 'scanned.stats_on_date >= touched.workload_from_day'
+) %}
+
 with daily as (
     select days.*
-    from {{ ref('fct_workload_daily') }} as days
-    {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        days.installation_key = touched.installation_key
-        and days.stats_on_date >= touched.workload_from_day
-    {%- endif %}
+    from {{ touched_days if is_incremental() else ref('fct_workload_daily') }} as days
 ),
 
 spoken as (

@@ -3,6 +3,7 @@ select
     deployments.size_class,
     count(*) as attempts,
     count(*) filter (where deployments.is_failed) as failures,
+    count(*) filter (where not deployments.is_failed) as successes,
     round(count(*) filter (where deployments.is_failed) / nullif(count(deployments.is_failed), 0)::numeric, 4)
         as failure_rate,
     (percentile_cont(0.5) within group (order by deployments.duration_seconds))::numeric(14, 3)

@@ -3,6 +3,7 @@ select
     installations.release,
     count(*) as verifications,
     count(*) filter (where actions.is_failed) as failures,
+    count(*) filter (where not actions.is_failed) as successes,
     round(count(*) filter (where actions.is_failed) / nullif(count(actions.is_failed), 0)::numeric, 4) as failure_rate,
     count(distinct actions.cluster_key) as environments,
     count(distinct actions.installation_key) as installations

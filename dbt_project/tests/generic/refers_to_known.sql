@@ -4,11 +4,7 @@
 select
     '{{ reference.column }}' as violation,
     count(*) as occurrences
-from (
-    select tested.*
-    from {{ model }} as tested
-    {{ where_touched('tested', touched_from, replaced_on) }}
-) as looked_at
+from {{ tested_rows(model, touched_from, replaced_on) }} as looked_at
 where
     looked_at.{{ reference.column }} is not null
     {%- if reference.where %}

@@ -26,7 +26,18 @@ BUILT_ON = {
     "marts": {"staging", "intermediate", "marts"},
     "reports": {"staging", "intermediate", "marts"},
 }
-INCREMENTAL = {"fct_action", "fct_workload_daily", "fct_workload_resource"}
+INCREMENTAL = {
+    "fct_action",
+    "fct_workload_record",
+    "fct_workload_span",
+    "fct_workload_daily",
+    "fct_workload_resource",
+    "fct_deployment",
+    "fct_cluster_snapshot",
+    "fct_node",
+    "dim_cluster_history",
+    "dim_installation_history",
+}
 Node = dict[str, Any]
 
 
@@ -191,11 +202,10 @@ def test_models_fit_on_a_screen_and_a_half() -> None:
         "int_installations_touched",
         "fct_action",
         "fct_node",
-        "fct_workload_daily",
+        "fct_deployment",
         "fct_workload_resource",
-        "rpt_installation_daily",
-        "dim_cluster",
-        "int_installations_filtered",
+        "dim_cluster_history",
+        "rpt_workload_daily",
     }
 
 

@@ -1,0 +1,1 @@
+drop index raw.contact_load_id_idx;
