@@ -94,44 +94,44 @@ numbered as (
     from marked
 ),
 
-ends as (
+ended as (
     select
-        numbered.cluster_key,
-        numbered.version_number,
-        case when bool_or(numbered.valid_to is null) then null else max(numbered.valid_to) end as valid_to
+        numbered.*,
+        nullif(
+            max(coalesce(numbered.valid_to, 'infinity')) over (
+                partition by numbered.cluster_key, numbered.version_number
+            ), 'infinity'
+        ) as ends_at
     from numbered
-    group by numbered.cluster_key, numbered.version_number
 )
 
 select
-    {{ surrogate_key(['numbered.cluster_key', 'numbered.valid_from']) }} as cluster_version_key,
-    numbered.cluster_key,
-    numbered.installation_key,
-    numbered.cluster_id,
-    numbered.valid_from,
-    ends.valid_to,
-    ends.valid_to is null as is_current,
+    {{ surrogate_key(['ended.cluster_key', 'ended.valid_from']) }} as cluster_version_key,
+    ended.cluster_key,
+    ended.installation_key,
+    ended.cluster_id,
+    ended.valid_from,
+    ended.ends_at as valid_to,
+    ended.ends_at is null as is_current,
     {% if is_incremental() -%}
     -- After the rows that stay as they are.
-    numbered.version_number + coalesce(
+    ended.version_number + coalesce(
         (
             select kept.version_number
             from {{ this }} as kept
             where
-                kept.cluster_key = numbered.cluster_key
-                and kept.valid_from < numbered.structure_from
-                and kept.valid_to < numbered.structure_from
+                kept.cluster_key = ended.cluster_key
+                and kept.valid_from < ended.structure_from
+                and kept.valid_to < ended.structure_from
             order by kept.valid_from desc
             limit 1
         ), 0
     ) as version_number,
     {%- else -%}
-    numbered.version_number,
+    ended.version_number,
     {%- endif %}
     {%- for attribute in attributes %}
-    numbered.{{ attribute }}{% if not loop.last %},{% endif %}
+    ended.{{ attribute }}{% if not loop.last %},{% endif %}
     {%- endfor %}
-from numbered
-inner join ends
-    on numbered.cluster_key = ends.cluster_key and numbered.version_number = ends.version_number
-where numbered.is_change
+from ended
+where ended.is_change
