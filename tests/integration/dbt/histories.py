@@ -192,3 +192,20 @@ class History:
             " on conflict do nothing",
             (key, day - timedelta(days=400)),
         )
+
+    def decide(self, connection: psycopg.Connection[Any]) -> None:
+        """An operator filters an installation, or takes that back."""
+        connection.execute(
+            "insert into raw.installation_decision values (%s, %s, 'operator', %s, %s)"
+            " on conflict (installation_key) do update set is_filtered = excluded.is_filtered",
+            (self.random.choice(self.keys), self.random.random() < 0.5, START, self.loads),
+        )
+
+    def replay(self, connection: psycopg.Connection[Any]) -> None:
+        """Records of an earlier load again, as a walk back after a restore brings them: in landings of their own."""
+        for kind in ("action_logs", "installation_structure", "oswl_stats"):
+            connection.execute(
+                f"insert into raw.{kind} select gen_random_uuid(), position, %s, installation_key, received_at, tier,"
+                f" record from raw.{kind} where load_id = %s and position = 0 and hashtext(landing_id::text) %% 3 = 0",
+                (self.loads, self.random.randint(1, self.loads)),
+            )
