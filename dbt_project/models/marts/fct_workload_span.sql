@@ -2,8 +2,8 @@
     materialized='incremental',
     incremental_strategy='replace_touched',
     touched_from='workload_from_day',
-    replaced_on='next_day',
-    indexes=[{'columns': ['installation_key', 'next_day']}]
+    replaced_on="coalesce(replaced.next_day, 'infinity')",
+    indexes=[{'columns': ['installation_key', 'record_day']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}
@@ -49,8 +49,8 @@ series as (
     inner join {{ ref('int_installations_touched') }} as touched
         on
             kept.installation_key = touched.installation_key
-            and kept.next_day >= touched.workload_from_day
             and kept.record_day < touched.workload_from_day
+            and coalesce(kept.next_day, 'infinity') >= touched.workload_from_day
     {%- endif %}
 ),
 
@@ -60,7 +60,7 @@ compared as (
         coalesce(
             series.was_repeated, series.data_digest = lag(series.data_digest) over by_series, false
         ) as is_repeated,
-        coalesce(lead(series.record_day) over by_series, 'infinity'::date) as next_day
+        lead(series.record_day) over by_series as next_day
     from series
     window by_series as (partition by series.cluster_key, series.resource_type order by series.record_day)
 ),

@@ -72,7 +72,7 @@ MUTANTS: list[Mutant] = [
     ("models/marts/fct_deployment.sql", "versions.valid_from < (counted.received_day + 1)", "versions.valid_from < counted.received_day", ""),
     ("models/marts/fct_deployment.sql", "coalesce(snapshots.nodes_num, counted.nodes_count)", "counted.nodes_count", ""),
     ("models/marts/fct_workload_span.sql", "series.was_repeated, series.data_digest", "null, series.data_digest", ""),
-    ("models/marts/fct_workload_span.sql", "by_series, 'infinity'::date", "by_series, series.record_day + 1", ""),
+    ("models/marts/fct_workload_span.sql", "lead(series.record_day) over by_series", "lead(series.record_day, 2) over by_series", ""),
     ("models/marts/dim_installation_history.sql", "changed.numbered_from - 1 + row", "row", ""),
     ("models/marts/dim_installation_history.sql", "and kept.valid_from < touched.structure_from", "and kept.valid_from > touched.structure_from", ""),
     ("models/marts/dim_cluster_history.sql", "touched.structure_from as valid_to", "kept.valid_to", ""),
