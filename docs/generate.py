@@ -15,6 +15,9 @@ from typing import Any
 
 import click
 import typer
+from nailgun_sender.messenger.settings import MessengerSettings
+from nailgun_sender.settings import PREFIX
+from nailgun_sender.settings import Settings as RecordingSettings
 
 DOCS = Path(__file__).resolve().parent
 REPOSITORY = DOCS.parent
@@ -91,6 +94,13 @@ def configuration_page() -> str:
         lines += ["| variable | default | meaning |", "|---|---|---|"]
         lines += [
             f"| `{row.env}` | {_cell(row.default)} | {row.doc.replace('|', '/')} |" for row in describe(cls)
+        ]
+    for title, node_class in (("recording", RecordingSettings), ("sending", MessengerSettings)):
+        lines += ["", f"## `nailgun_sender`, on a node: {title}", "", _first_line(node_class.__doc__), ""]
+        lines += ["| variable | default | meaning |", "|---|---|---|"]
+        lines += [
+            f"| `{PREFIX}{each.name.upper()}` | {_cell(str(each.default))} | {each.metadata['doc'].replace('|', '/')} |"
+            for each in dataclasses.fields(node_class)
         ]
     return "\n".join(lines) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from .parcel import Parcel
 from .settings import MessengerSettings
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
+_OBJECTS = re.compile(r"^.*>: |^\w+\(host=[^)]*\): ")
 
 
 class TransportError(SenderError):
@@ -135,5 +137,5 @@ def _code(error: Exception) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    # The library's text repeats the address and object ids; its last part says what happened.
-    return str(error).rsplit(">: ", 1)[-1][:300]
+    # The library's text repeats the address and its own objects; what is after them says what happened.
+    return _OBJECTS.sub("", str(error))[:300]
