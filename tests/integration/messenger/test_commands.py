@@ -76,3 +76,69 @@ def test_erase_deletes_after_the_word(node, capsys):
     add_actions(node, 2)
     assert main(["erase", "--yes"]) == 0
     assert unsent(node) == []
+
+
+def test_the_preview_before_a_decision_shows_what_agreeing_would_send(node, collector, capsys):
+    """Nobody agreed: the bytes are shown with the reason why they stay, and nothing is connected."""
+    add_actions(node, 2)
+    assert main(["preview"]) == 0
+    told = capsys.readouterr()
+    assert "Nobody has decided yet: nothing is sent. If you agreed, this would be:" in told.err
+    assert json.loads(told.out.splitlines()[1])["action_logs"][1]["external_id"] == 2
+    assert collector.connections == 0
+
+
+def test_status_in_words_says_what_waits_and_what_went_wrong(node, collector, capsys):
+    """Consent, queue, refused records and the last error, a line each."""
+    add_actions(node, 3)
+    main(["consent", "on", "--include-past"])
+
+    def respond(seen):
+        if any(record["external_id"] == 2 for record in seen.records):
+            return 400, {}, b'{"status":"error","code":"schema"}'
+        return collector.accept(seen)
+
+    collector.respond = respond
+    main(["send-now"])
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["consent"].startswith("on  actions configuration workloads")
+    assert lines["sending"].startswith("yes")
+    assert lines["waiting"] == "action_logs 0  oswl_stats 0"
+    assert lines["refused"] == "action_logs 1"
+    assert "400 schema" in lines["error"]
+
+
+def test_consent_is_shown_explained_and_withdrawn(node, capsys):
+    """The text names purposes and examples; off is kept with who, and offers erasure where something was sent."""
+    assert main(["consent", "text"]) == 0
+    assert "For: Counting nodes, and erasing what is yours (e.g. 9b2f0c5e-…)" in capsys.readouterr().out
+    add_actions(node, 1)
+    main(["consent", "on", "--include-past", "--who", "ada"])
+    main(["send-now"])
+    capsys.readouterr()
+    assert main(["consent", "off", "--who", "bob"]) == 0
+    assert "fuel-stat-sender erase" in capsys.readouterr().out
+    assert main(["consent"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("off since ")
+    assert "by bob" in shown
+
+
+def test_erasing_asks_first(node, monkeypatch, capsys):
+    """Without a yes nothing is deleted; after something was sent the node's number is told for the collector."""
+    add_actions(node, 1)
+    main(["consent", "on", "--include-past"])
+    main(["send-now"])
+    add_actions(node, 1)
+    monkeypatch.setattr("builtins.input", lambda question: "")
+    assert main(["erase"]) == 1
+    assert unsent(node) == [2]
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    capsys.readouterr()
+    assert main(["erase"]) == 0
+    told = capsys.readouterr().out
+    assert "action_logs 2" in told
+    assert "erased by its operator, who needs this uid: " in told
+    assert unsent(node) == []

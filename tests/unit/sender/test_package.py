@@ -52,7 +52,7 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
         pytest.skip("the build backend is not installed")
     assert made.returncode == 0, made.stderr
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert "nailgun_sender/py.typed" in names
+    assert {"nailgun_sender/py.typed", "nailgun_sender/fuel-stat-sender.service"} <= set(names)
     assert any(name.endswith("LICENSE") for name in names)
     assert {str(path.relative_to(DISTRIBUTION / "src")) for path in SOURCES} <= set(names)
 

@@ -6,7 +6,6 @@ Without consent nothing is connected to: then only what can be seen from here is
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,26 +96,22 @@ def _network(node: Node) -> Iterator[Finding]:
 
 
 def _reach(node: Node) -> Iterator[Finding]:
+    ways = {
+        "bad_certificate_file": "Check ca_file, client_cert_file and client_key_file.",
+        "bad_certificate": "Set ca_file to the authority that signed the collector's certificate.",
+        "timeout": "A firewall may drop the connection: ask for a way out, or set proxy_url.",
+        "unreachable": "Check collector_url, the firewall and the proxy.",
+    }
     try:
         transport = Transport(node.messenger)
-    except (ssl.SSLError, OSError) as error:
-        yield Finding(
-            "TLS", False, f"a certificate file is unusable: {error}", "Check ca_file, client_cert_file."
-        )
-        return
-    try:
-        answer = transport.request("GET", "/api/v1/ping/", None, {})
+        try:
+            answer = transport.request("GET", "/api/v1/ping/", None, {})
+        finally:
+            transport.close()
     except TransportError as error:
-        what = "TLS" if error.code == "bad_certificate" else "collector"
-        ways = {
-            "bad_certificate": "Set ca_file to the authority that signed the collector's certificate.",
-            "timeout": "A firewall may drop the connection: ask for a way out, or set proxy_url.",
-            "unreachable": "Check collector_url, the firewall and the proxy.",
-        }
+        what = "TLS" if error.code.startswith("bad_certificate") else "collector"
         yield Finding(what, False, str(error), ways.get(error.code, ""))
         return
-    finally:
-        transport.close()
     fine = answer.status == 200 and (answer.json() or {}).get("status") == "ok"
     advice = "" if fine else "collector_url does not lead to a collector."
     yield Finding("collector", fine, f"answers {answer.status}", advice)

@@ -37,5 +37,6 @@ dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .
 dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
 .notice { border-left: 4px solid var(--on); } .problem { border-left: 4px solid var(--bad) }
 details summary { cursor: pointer; color: var(--accent); margin-top: .3rem }
-@media (max-width: 34rem) { .table table { min-width: 34rem } dl { grid-template-columns: 1fr } dd { margin-bottom: .5rem } }
+@media (max-width: 34rem) { .table table { min-width: 34rem }
+  dl { grid-template-columns: 1fr } dd { margin-bottom: .5rem } }
 """
