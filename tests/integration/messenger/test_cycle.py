@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from nailgun_sender.consent import Receipts
 from nailgun_sender.messenger import Cycle, MessengerSettings
+from nailgun_sender.providers import ClusterWorkload
 
 from tests.integration.messenger.conftest import add_actions, unsent
 
@@ -216,3 +217,30 @@ def test_withdrawn_consent_stops_within_the_cycle(store, collector, agreed):
     report = cycle(store, collector).run()
     assert report.stopped == "consent was withdrawn"
     assert len(collector.seen) == 1
+
+
+class Cloud:
+    """A host with one running machine, which counts how often it is looked at."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def workloads(self):
+        """One machine."""
+        self.looks += 1
+        return [ClusterWorkload(1, "vm", [{"id": "a", "status": "ACTIVE"}], {})]
+
+
+def test_a_preview_with_workloads_is_what_is_sent_and_looks_only_where_it_may(store, collector):
+    """The preview looks as a cycle does, so their bytes agree; before the decision the cloud is not asked."""
+    cloud = Cloud()
+    settings = MessengerSettings(collector_url=collector.url)
+    sender = Cycle(store, settings, None, cloud, environ={})
+    sender.look()
+    assert (cloud.looks, list(sender.parcels(sender.would_send()))) == (0, [])
+    Receipts(store).agree(["workloads"], who="op", via="test")
+    sender.look()
+    (previewed,) = sender.parcels(sender.would_send())
+    sender.run()
+    assert cloud.looks == 2
+    assert [hashlib.sha256(seen.body).hexdigest() for seen in collector.seen] == [previewed.digest]

@@ -144,8 +144,13 @@ class Cycle:
         return Permission(False, granted.reason, granted.sentence, levels, after, version)
 
     def look(self) -> None:
-        """Bring the day's workload records up to now, as a cycle does first, so that a preview shows the same."""
-        self._description.look_at_workloads(self.would_send())
+        """Bring the day's workload records up to now, as a cycle does first, so that a preview shows the same.
+
+        Only where they may be sent: a preview before the decision does not ask a cloud for anything.
+        """
+        granted = self.permission()
+        if granted.allowed:
+            self._description.look_at_workloads(granted)
 
     def parcels(self, granted: Permission) -> Iterator[Parcel]:
         """The requests that a cycle would send now, in order: also what the preview shows."""
