@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ def left(folder: str, database: str) -> Iterator[LeftTally]:
         return
     for path in sorted(Path(folder).glob(f"{_NAME}.{_digest(database)}.*")):
         try:
+            # the folder is everybody's: what another user put there says nothing, and may not even be a file
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size != _SIZE:
+                continue
             session, pid, started = path.name.split(".")[-3:]
             if clock.process_start(int(pid)) == started:
                 continue

@@ -204,6 +204,18 @@ def _stored(p: Planted) -> str:
     )
 
 
+def _database(p: Planted) -> str:
+    r = p.random
+    value = p.secret(_chars(r, 8, 14, string.ascii_lowercase))
+    return r.choice(
+        (
+            f"[SQL: insert into t values (?, ?)] [parameters: ('x', '{value}')]",
+            f"DETAIL:  Key (name, cluster)=({value}, 7) already exists.",
+            f"DETAIL:  Failing row contains (7, {value}, null).",
+        )
+    )
+
+
 def _jwt(p: Planted) -> str:
     part = lambda: base64.urlsafe_b64encode(p.random.randbytes(24)).decode().rstrip("=")  # noqa: E731
     return p.secret(f"eyJ{part()}.{part()}.{part()}")
@@ -338,6 +350,7 @@ IN_TEXT: tuple[Callable[[Planted], str], ...] = (
     _prose,
     _place,
     _stored,
+    _database,
     _bearer,
     _jwt,
     _url,

@@ -50,7 +50,7 @@ def test_every_item_arrives_once_from_many_threads() -> None:
 
 
 def test_the_tally_of_a_killed_process_can_be_read(tmp_path: Path) -> None:
-    """A child counts and is killed: its counts are found; those of the living are not."""
+    """A child counts and is killed: its counts are found; those of the living, and what others planted, are not."""
     mine = tally.make(str(tmp_path), "db", "mine")
     assert mine is not None
     child = os.fork()
@@ -67,5 +67,12 @@ def test_the_tally_of_a_killed_process_can_be_read(tmp_path: Path) -> None:
     (found,) = tally.left(str(tmp_path), "db")
     assert (found.session, found.accepted, found.refused) == ("child", 2, 3)
     assert list(tally.left(str(tmp_path), "another database")) == []
+    name = found.path.name.replace("child", "planted")
+    (tmp_path / name).symlink_to("/dev/zero")
+    (tmp_path / name.replace("planted", "short")).write_bytes(b"x")
+    assert [each.session for each in tally.left(str(tmp_path), "db")] == ["child"]
+    if os.geteuid() == 0:
+        os.chown(found.path, 65534, 65534)
+        assert list(tally.left(str(tmp_path), "db")) == []
     mine.remove()
     assert tally.make("/nonexistent", "db", "x") is None

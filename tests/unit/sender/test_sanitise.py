@@ -139,6 +139,7 @@ def test_none_of_the_secrets_planted_in_ten_thousand_documents_survives(
         ("/home/alice/fuel", "/home/[user]/fuel"),
         ("GET https://u:p@h.local/x?y=1 failed", "GET https://[url] failed"),
         ("PCI 0000:01:00.0, 100%25 busy, a &lt;b&gt; and C:\\new", None),
+        ("DETAIL:  Key (name)=(hunter2) already exists.", "DETAIL:  Key (name)=(…) already exists."),
         ("Nodes 10 11 12 13 14 15 failed", None),
         ("Intel® Xeon™ at ２ GHz", None),
         ("password%3Dabc%0Adef&x\nnext line stays", "[secret]\nnext line stays"),

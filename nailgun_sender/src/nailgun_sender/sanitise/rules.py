@@ -107,8 +107,11 @@ FORMED: Sequence[Rule] = (
     ),
 )
 
-# Only in free text: there, what looks random is taken for a secret.
+# Only in free text: there, values that a database names in its errors, and what looks random, are taken for secrets.
 RANDOM: Sequence[Rule] = (
+    _rule(rf"\[parameters:{_EOL}", "[parameters]", ("[parameters",)),
+    _rule(r"(\bKey \([^)]{1,200}\)=\().{0,300}?\)(?= |$)", r"\1…)", ("key (",), re.IGNORECASE | re.MULTILINE),
+    _rule(rf"(\brow contains \(){_EOL}", r"\1…)", ("row contains",)),
     _rule(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[id]", ("-",)),
     # not the name before an equals sign: its value is what matters
     _rule(r"[a-z0-9+/]{16,}={1,2}(?=[\s,;)\]}&]|$|[\"'](?:[\s,;)\]}]|$))", "[token]", ("=",)),
