@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from . import aftermath, clock, retention
 from .errors import SenderError
@@ -145,9 +145,9 @@ class Writer:
         assert batch is not None
         try:
             ledger.commit(batch, rows)
-        except OperationalError:
-            raise
         except SQLAlchemyError as error:
+            if _is_outage(error):
+                raise
             # Either the database is in a bad state, then this raises too and all waits; or there
             # is something in the batch that it will never take: find that, keep the rest.
             ledger.beat()
@@ -177,11 +177,12 @@ class Writer:
             try:
                 ledger.commit(part, rows)
                 self._settle(part)
-            except OperationalError:
-                rest.new.extend(part.new)
-                rest.ends.extend(part.ends)
-            except SQLAlchemyError:
-                rest.count("refused_by_database")
+            except SQLAlchemyError as refused:
+                if _is_outage(refused):
+                    rest.new.extend(part.new)
+                    rest.ends.extend(part.ends)
+                else:
+                    rest.count("refused_by_database")
         self._number += 1
         rest.number = self._number
         return rest
@@ -206,6 +207,14 @@ class Writer:
         if now >= self._next_beat:
             self._next_beat = now + self._settings.heartbeat_every
             ledger.beat()
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    """Whether it says something of the database or the way there, and nothing of what was to be written."""
+    if isinstance(error, OperationalError):
+        return True
+    # other errors of a connection that broke; drivers name them differently
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _told(error: BaseException) -> str:
