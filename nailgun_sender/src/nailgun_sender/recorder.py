@@ -17,7 +17,8 @@ from .settings import Settings
 from .tasks import Tasks
 from .urlmap import UrlMap
 
-_FORK_PATIENCE = 2.0  # seconds
+_FORK_PATIENCE = 0.05  # seconds
+_FORK_PATIENCE_SQLITE = 0.5
 _LOOK_EVERY = 8  # a dead writer need not be noticed at once, and looking costs a little
 
 
@@ -104,10 +105,14 @@ class Recorder:
         return lane
 
     def _before_fork(self) -> None:
-        # Let the writer finish what it is at: a child born in the middle of it would find locks
-        # held by a thread that it does not have. Not for long, though: the host is forking.
+        # Let the writer finish what it is at: a child born in the middle of it could find locks of a library held by
+        # a thread that it does not have. For moments only, since the host waits; longer than that the writer sits in
+        # a system call (a slow disk, a database that hangs). SQLite gets more of them: a child of an open write
+        # transaction takes that for its own for ever and cannot write.
         lane = self._lanes.get(os.getpid())
-        if lane is not None and lane.writer.gate.acquire(timeout=_FORK_PATIENCE):
+        is_sqlite = self.settings.database_url.startswith("sqlite")
+        patience = _FORK_PATIENCE_SQLITE if is_sqlite else _FORK_PATIENCE
+        if lane is not None and lane.writer.gate.acquire(timeout=patience):
             self._held[threading.get_ident()] = lane
 
     def _after_fork_in_parent(self) -> None:

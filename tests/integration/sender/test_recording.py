@@ -6,12 +6,16 @@ import asyncio
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
@@ -244,6 +248,52 @@ def test_a_forked_child_records_through_a_writer_of_its_own(recorder: Recorder, 
     assert len(rows(store)) == 81
     sessions = rows(store, "sessions")
     assert sorted(each["written"] for each in sessions) == [20, 20, 20, 21]
+
+
+@contextmanager
+def held(store: Store, settings: Settings) -> Iterator[None]:
+    """Somebody else's transaction, which our writer has to wait for."""
+    if store.engine.dialect.name == "postgresql":
+        with store.write() as connection:
+            connection.execute(sa.text("lock table action_logs in exclusive mode"))
+            yield
+        return
+    # of another process: a child of this one would take an open SQLite transaction for its own
+    script = (
+        "import sqlite3, sys; held = sqlite3.connect(sys.argv[1]); held.execute('begin exclusive');"
+        " print(1, flush=True); input()"
+    )
+    path = settings.database_url.removeprefix("sqlite:///")
+    with Popen([sys.executable, "-c", script, path], stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield
+        other.communicate(b"\n")
+
+
+def test_a_host_that_forks_does_not_wait_for_a_database_that_hangs(
+    recorder: Recorder, store: Store, settings: Settings
+) -> None:
+    """The writer is stuck, since someone holds the database: forks take moments, and the children record."""
+    recorder.offer(request())
+    assert recorder.flush()
+    children = []
+    with held(store, settings):
+        recorder.offer(request())
+        time.sleep(0.3)
+        began = time.monotonic()
+        for _ in range(2):
+            pid = os.fork()
+            if not pid:
+                recorder.offer(request())
+                recorder.close(10)
+                os._exit(0)
+            children.append(pid)
+        assert time.monotonic() - began < 1.9
+    for pid in children:
+        assert os.waitpid(pid, 0)[1] == 0
+    assert recorder.flush(10)
+    assert len(rows(store)) == 4
 
 
 @sqlite_only
