@@ -43,6 +43,7 @@ class Registry:
         self.declarations = {metric.name: metric for metric in declarations}
         self.prometheus = registry or CollectorRegistry()
         self._instruments = {name: self._make(metric) for name, metric in self.declarations.items()}
+        self._labelled: dict[tuple[object, ...], Any] = {}
 
     def _make(self, metric: Metric) -> Any:
         if metric.kind == "counter":
@@ -71,3 +72,15 @@ class Registry:
             raise UndeclaredMetricError(
                 "undeclared_metric", f"The metric {name!r} is not declared."
             ) from None
+
+    def labelled(self, name: str, *labels: object) -> Any:
+        """The instrument of that name with these label values: ``registry[name].labels(...)``, found faster.
+
+        Raises:
+            UndeclaredMetricError: ``undeclared_metric``.
+        """
+        key = (name, *labels)
+        child = self._labelled.get(key)
+        if child is None:
+            child = self._labelled[key] = self[name].labels(*labels)
+        return child

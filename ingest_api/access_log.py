@@ -40,8 +40,8 @@ class AccessLog:
         name = type(resource).__name__ if resource is not None else "none"
         if resource is not None and hasattr(resource, "label"):
             name = resource.label
-        self._metrics["ingest_requests_total"].labels(name, status).inc()
-        self._metrics["ingest_request_seconds"].labels(name).observe(seconds)
+        self._metrics.labelled("ingest_requests_total", name, status).inc()
+        self._metrics.labelled("ingest_request_seconds", name).observe(seconds)
         if not self._enabled:
             return
         line: dict[str, Any] = {

@@ -42,8 +42,12 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """A request makes a few thousand objects that die with it: collect less often."""
+    """A request makes a few thousand objects that die with it: collect less often, and keep their memory."""
+    # Not at the top: nothing of the package before the folder of the metrics is named.
+    from ingest_api.allocator import keep_memory  # noqa: PLC0415
+
     gc.set_threshold(50_000, 20, 100)
+    keep_memory()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -87,18 +87,18 @@ class KindResource:
 
     def _count(self, answer: Answer, size: int) -> None:
         name = self._kind.name
-        self._metrics["ingest_body_bytes_total"].labels(name).inc(size)
+        self._metrics.labelled("ingest_body_bytes_total", name).inc(size)
         for status, count in answer.counts.items():
-            self._metrics["ingest_records_total"].labels(name, status).inc(count)
+            self._metrics.labelled("ingest_records_total", name, status).inc(count)
         for rule, count in answer.removed.items():
-            self._metrics["ingest_redacted_values_total"].labels(rule).inc(count)
+            self._metrics.labelled("ingest_redacted_values_total", rule).inc(count)
         for code, count in answer.refused.items():
-            self._metrics["ingest_quarantined_total"].labels(name, code).inc(count)
+            self._metrics.labelled("ingest_quarantined_total", name, code).inc(count)
 
     def _validate(self, shown: dict[str, Any]) -> None:
         if self._check.matches(shown):
             return
-        self._metrics["ingest_response_mismatches_total"].labels(self._kind.name).inc()
+        self._metrics.labelled("ingest_response_mismatches_total", self._kind.name).inc()
         log.error("response_mismatch", resource=self._kind.name)
         if self._settings.validate_responses >= 1:
             raise AssertionError(f"the answer of {self._kind.name} does not match its schema")

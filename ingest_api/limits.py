@@ -13,10 +13,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ingest_api.errors import QuotaExceededError
 
 _MOST_BUCKETS = 50_000
+_LONGEST_ADDRESS = 64
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -126,11 +128,22 @@ def client_prefix(peer: str, forwarded: str | None, proxies: Sequence[Network]) 
         if earlier is None:
             break
         address = earlier
+    return _network(address)
+
+
+@lru_cache(maxsize=4096)
+def _network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     bits = 24 if address.version == 4 else 48
     return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    # No address is longer; anything longer is not remembered either.
+    return _parsed(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
