@@ -9,7 +9,7 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,16 @@ class History:
     def dsn(self, role: str = "fuel_admin") -> str:
         return self.current.dsn(self.database, role)
 
-    def land(self, connection: psycopg.Connection[Any] | None = None, records: int = 1) -> None:
+    def land(
+        self,
+        connection: psycopg.Connection[Any] | None = None,
+        records: int = 1,
+        nodes: Sequence[int] = range(4),
+    ) -> None:
         if connection is None:
             with psycopg.connect(self.dsn()) as own:
                 return self.land(own, records)
-        uid = f"node-of-history-{self.random.randrange(4)}"
+        uid = f"node-of-history-{self.random.choice(nodes)}"
         ids = range(self.next_id, self.next_id + records)
         self.next_id += records
         document = [{"external_id": n, "body": {}} for n in ids]
@@ -262,8 +267,9 @@ def _random_history(history: History, events: int, always: str | None = None) ->
 def _overlap(history: History) -> None:
     """Two transactions that end in the other order than they began, with an extraction between the ends."""
     with psycopg.connect(history.dsn()) as first, psycopg.connect(history.dsn()) as second:
-        history.land(first)
-        history.land(second)
+        # Of different nodes: one contact in two open transactions would make the second wait for the first.
+        history.land(first, nodes=(0, 1))
+        history.land(second, nodes=(2, 3))
         second.commit()
         if history.random.random() < 0.5:
             history.extract()
