@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
 from typing import Any
@@ -62,9 +63,10 @@ class Transport:
                 raise TransportError(code, f"{self._base}: {_sentence(error)}") from error
             except TransportError:
                 self._deadline.forget()
-                raise
+                if not expired.is_set():
+                    raise
         if expired.is_set():
-            # An answer without a length, cut by us, looks like one that came to its end.
+            # An answer that we cut looks like one that the peer cut, or, without a length, like a whole one.
             self._deadline.forget()
             raise TransportError("timeout", f"{self._base}: no answer in {self._answer_timeout:g} s")
         return answer
@@ -118,10 +120,23 @@ def _trust(settings: MessengerSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.ca_file or None)
         if settings.client_cert_file:
             context.load_cert_chain(settings.client_cert_file, settings.client_key_file)
+        if getattr(urllib3, "__version__", "").startswith("1.") and _is_address(
+            urlsplit(settings.collector_url).hostname
+        ):
+            # It does not tell the TLS library an address, and compares the certificate's names itself then.
+            context.check_hostname = False
     except (OSError, ValueError) as error:
         sentence = f"ca_file, client_cert_file or client_key_file cannot be used: {error}."
         raise TransportError("bad_certificate_file", sentence) from error
     return context
+
+
+def _is_address(host: str | None) -> bool:
+    try:
+        ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _code(error: Exception) -> str:
