@@ -147,7 +147,7 @@ def test_a_hosts_requests_become_published_actions_and_are_erased_on_demand(
     done = stack.cli("warehouse", "erase", hosted_node.uid)
     assert done.returncode == 0, done.stderr
     assert stack.rows("analytic", _FACTS.replace("%s", f"'{key}'"), role="fuel_analytics") == []
-    left = "select count(*) from collector.landing join collector.node using (node) where uid = '%s'"
+    left = "select count(*) from collector.landing where uid = '%s'"
     assert stack.rows("primary", left % hosted_node.uid) == [(0,)]
 
 
