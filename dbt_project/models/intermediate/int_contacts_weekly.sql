@@ -8,15 +8,14 @@
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
+{%- set touched_contacts = touched_rows(
+    ref('stg_raw__contacts'), 'snapshot_from_day',
+    "scanned.contact_day >= date_trunc('week', touched.snapshot_from_day::timestamp)::date"
+) %}
+
 -- Weeks are ISO weeks of receive days.
 select
     contacts.installation_key,
     date_trunc('week', contacts.contact_day)::date as week_start
-from {{ ref('stg_raw__contacts') }} as contacts
-{%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-on
-    contacts.installation_key = touched.installation_key
-    and contacts.contact_day >= date_trunc('week', touched.snapshot_from_day)
-{%- endif %}
+from {{ touched_contacts if is_incremental() else ref('stg_raw__contacts') }} as contacts
 group by contacts.installation_key, date_trunc('week', contacts.contact_day)::date

@@ -28,14 +28,14 @@ with candidates as (
     where
         actions.external_id is not null
         and actions.event_day >= actions.action_from_day
-        and not exists (
-            select 1
-            from {{ this }} as kept
-            where
-                kept.installation_key = actions.installation_key
-                and kept.external_id = actions.external_id
-                and kept.event_day < actions.action_from_day
-        )
+        -- Looked up one by one: joined, the planner reads the whole fact.
+        and coalesce(
+            (
+                select kept.event_day
+                from {{ this }} as kept
+                where kept.installation_key = actions.installation_key and kept.external_id = actions.external_id
+            ), 'infinity'
+        ) >= actions.action_from_day
     {%- else %}
     from {{ ref('int_actions_dated') }} as actions
     where actions.external_id is not null

@@ -29,15 +29,16 @@ with candidates as (
         workloads.external_id is not null
         and workloads.resource_type is not null
         and workloads.record_day >= workloads.workload_from_day
-        and not exists (
-            select 1
-            from {{ this }} as kept
-            where
-                kept.installation_key = workloads.installation_key
-                and kept.external_id = workloads.external_id
-                and kept.resource_type = workloads.resource_type
-                and kept.record_day < workloads.workload_from_day
-        )
+        and coalesce(
+            (
+                select kept.record_day
+                from {{ this }} as kept
+                where
+                    kept.installation_key = workloads.installation_key
+                    and kept.external_id = workloads.external_id
+                    and kept.resource_type = workloads.resource_type
+            ), 'infinity'
+        ) >= workloads.workload_from_day
     {%- else %}
     from {{ ref('int_workloads_dated') }} as workloads
     where workloads.external_id is not null and workloads.resource_type is not null
