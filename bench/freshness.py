@@ -164,6 +164,7 @@ def report(
         f" {datetime.now(UTC):%Y-%m-%d}.",
         f"Nodes kept sending {options.rate:g} records a second for {options.seconds:.0f} s, each a probe;"
         f" {len(publications)} publications.",
+        f"Load average of the machine (1 minute): {options.load:.1f} before, {os.getloadavg()[0]:.1f} at the end.",
         "",
         "| probes | published | p50 | p95 | slowest | target p95 |",
         "|---|---|---|---|---|---|",
@@ -205,6 +206,7 @@ def main() -> int:
         print("bench: there is no running stack: `make up` first.", file=sys.stderr)
         return 2
     dsn = f"postgresql://fuel_warehouse:{secrets['WAREHOUSE_PASSWORD']}@127.0.0.1:{known['ports']['analytic']}/analytic"
+    options.load = os.getloadavg()[0]
     idle = idle_cores(state.home(), options.idle)
     began = time.time()
     probes = send(known["urls"]["ingest"], state.home(), options.seconds, options.rate)
