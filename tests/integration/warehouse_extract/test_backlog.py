@@ -150,8 +150,8 @@ def test_a_loader_that_is_killed_at_any_moment_leaves_a_prefix(way: Way) -> None
     windows with all their rows, and the run that is left alone completes it."""
     landed = way.land(30)
     chance = random.Random(5)
-    seen = set()
-    for _ in range(12):
+    seen, patience = {0}, 0.25
+    for _ in range(25):
         child = os.fork()
         if child == 0:
             try:
@@ -159,16 +159,18 @@ def test_a_loader_that_is_killed_at_any_moment_leaves_a_prefix(way: Way) -> None
                 way.extract(chunk_landings=2)
             finally:
                 os._exit(0)
-        time.sleep(chance.random() * 0.25)
+        time.sleep(chance.random() * patience)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         loaded = sum(landings for _, _, landings in way.windows())
+        # A slow machine gets nowhere in so little time.
+        patience *= 1.0 if loaded not in seen else 1.2
         seen.add(loaded)
         if loaded:
             way.agrees(landed[:loaded])
         if loaded == len(landed):
             break
-    assert len(seen) > 1, "no kill hit a run between two of its chunks"
+    assert seen - {0, len(landed)}, "no kill hit a run between two of its chunks"
     way.extract(chunk_landings=2)
     way.agrees(landed)
 
@@ -269,8 +271,8 @@ def test_a_standby_that_is_still_starting_loses_no_history(way: Way, monkeypatch
     way.agrees(landed)
 
 
-def test_a_standby_without_a_receiver_is_settled_when_it_stands_still(way: Way) -> None:
-    """The shared standby streams, so it is settled; the primary is no standby, so it is."""
+def test_a_streaming_standby_and_a_primary_are_settled(way: Way) -> None:
+    """A receiver is started only after all that is local was replayed; a primary shows all it has."""
     for standby in (True, False):
         with psycopg.connect(way.pair.dsn("fuel_extract", standby=standby)) as connection:
             assert Source(connection).is_settled()
