@@ -18,7 +18,9 @@ import psycopg
 
 from fuel_stat import log, state
 from warehouse import audit, dbt_runner, pipeline_docs, publish, publish_collect, publish_store, publish_views
+from warehouse.errors import IntegrityError
 from warehouse.integrity import check_integrity
+from warehouse.integrity_published import note_published
 
 logger = log.get(__name__)
 LAST_LAYER = tuple(dbt_runner.LAYERS)[-1]
@@ -183,6 +185,7 @@ def publish_build(places: Places, publication_id: int, *, tell: Callable[[str], 
 
     Raises:
         PublicationError: see :mod:`warehouse.publish` and :mod:`warehouse.publish_store`.
+        IntegrityError: ``published_differs``: readers do not see what was audited.
     """
     say = tell or (lambda line: logger.info("publish", line=line))
     tables = published_models(places.folder / "dbt" / LAST_LAYER / "manifest.json")
@@ -191,6 +194,7 @@ def publish_build(places: Places, publication_id: int, *, tell: Callable[[str], 
             publish.mark_audited(connection, publication_id)
         if publish.find(connection, publication_id).state in publish.SHOWN:
             say(f"publication {publication_id} was published already")
+            _require_published(connection, publication_id)
             return
         if publish.find(connection, publication_id).staged_at is None:
             with publish.step(connection, publication_id, "stage"):
@@ -205,11 +209,24 @@ def publish_build(places: Places, publication_id: int, *, tell: Callable[[str], 
             )
         publish_views.copy_comments(connection, tables)
         removed = publish_collect.collect(connection)
-    say(f"publication {publication_id} is published; {removed} old row versions collected")
+        say(f"publication {publication_id} is published; {removed} old row versions collected")
+        _require_published(connection, publication_id)
     project = places.project()
     share_parsing(project.targets, "docs")
     if pipeline_docs.refresh(project, places.folder / "dbt_docs"):
         say("dbt's documentation of the project was written anew")
+
+
+def _require_published(connection: psycopg.Connection[Any], publication_id: int) -> None:
+    """What readers see is what was audited.
+
+    Raises:
+        IntegrityError: ``published_differs``: the numbers are up and wrong; rolling back is the way out.
+    """
+    with publish.step(connection, publication_id, "integrity_published"):
+        mismatches = note_published(connection, publication_id)
+    if mismatches:
+        raise IntegrityError("published_differs", "; ".join(mismatches[:3]), tuple(mismatches))
 
 
 def published_models(manifest: Path) -> list[str]:
