@@ -11,7 +11,8 @@ import orjson
 from ingest_api.kinds import Kind
 
 JSON = "application/json"
-_ERROR: dict[str, Any] = {
+#: what every refusal looks like
+ERROR: dict[str, Any] = {
     "type": "object",
     "properties": {"status": {"enum": ["error"]}, "message": {"type": "string"}, "code": {"type": "string"}},
     "required": ["status", "message"],
@@ -44,7 +45,7 @@ def send_error(resp: falcon.Response, status: int, code: str, sentence: str) -> 
 def response_schema(kind: Kind | None) -> dict[str, Any]:
     """The schema (Draft 4) of the answers of a kind's resource, or of ping."""
     success: dict[str, Any] = _OK
-    failure: dict[str, Any] = _ERROR
+    failure: dict[str, Any] = ERROR
     if kind is not None and kind.many:
         listed = {kind.name: {"type": "array", "items": _record_schema(kind)}}
         success = {
@@ -52,7 +53,7 @@ def response_schema(kind: Kind | None) -> dict[str, Any]:
             "properties": {**_OK["properties"], **listed},
             "required": ["status", "exec_time", kind.name],
         }
-        failure = {**_ERROR, "properties": {**_ERROR["properties"], **listed}}
+        failure = {**ERROR, "properties": {**ERROR["properties"], **listed}}
     return {"oneOf": [success, {**failure, "additionalProperties": False}]}
 
 

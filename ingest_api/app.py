@@ -21,7 +21,7 @@ from ingest_api.identity.resource import EnrolResource
 from ingest_api.intake import Intake
 from ingest_api.kind_resource import KindResource
 from ingest_api.kinds import SHIPPED, Kind, load_kinds
-from ingest_api.limits import Limits, Quota
+from ingest_api.limits import Limits, Quota, Quotas, shared_out
 from ingest_api.metrics import DECLARATIONS
 from ingest_api.openapi_resource import OpenApiResource
 from ingest_api.ping_resource import PingResource
@@ -62,20 +62,40 @@ def make_parts(settings: Settings, authentication: Authentication | None = None)
     redactor = Redactor(scanner, keep_contact=settings.keep_contact)
     intake = Intake(kinds, Reader(scanner, settings.max_records), redactor, store)
     signed = SignedAuthentication(store, Directory(settings.key_cache_seconds))
-    limits = Limits(
-        Quota("node_quota", settings.node_per_hour, settings.node_per_hour),
-        Quota("prefix_quota", settings.prefix_per_hour, settings.prefix_per_hour),
-        Quota("new_nodes_quota", settings.new_nodes_per_hour, settings.new_nodes_per_hour),
-        store.is_known,
-    )
+    limits = Limits(_quotas(settings), store.is_known)
     metrics = Registry(DECLARATIONS)
     return Parts(settings, kinds, store, intake, metrics, authentication or signed, signed, limits)
 
 
-def create_app(settings: Settings, authentication: Authentication | None = None) -> falcon.App[Any, Any]:
+def _quotas(settings: Settings) -> Quotas:
+    def share(name: str, an_hour: int) -> Quota:
+        return shared_out(name, an_hour, settings.workers)
+
+    return Quotas(
+        share("node_quota", settings.node_per_hour),
+        share("prefix_quota", settings.prefix_per_hour),
+        share("new_nodes_quota", settings.new_nodes_per_hour),
+        share("all_new_nodes_quota", settings.all_new_nodes_per_hour),
+    )
+
+
+class Application(falcon.App[Any, Any]):
+    """The WSGI application; the server tells it of the requests that it refused by itself."""
+
+    def __init__(self, metrics: Registry) -> None:
+        super().__init__(middleware=[AccessLog(metrics)])
+        self._metrics = metrics
+
+    def refused(self, status: int, code: str) -> None:
+        """Count an answer that was given before the request was complete or understood."""
+        self._metrics["ingest_requests_total"].labels("none", status).inc()
+        self._metrics["ingest_cut_off_total"].labels(code).inc()
+
+
+def create_app(settings: Settings, authentication: Authentication | None = None) -> Application:
     """The WSGI application."""
     parts = make_parts(settings, authentication)
-    app: falcon.App[Any, Any] = falcon.App(middleware=[AccessLog(parts.metrics)])
+    app = Application(parts.metrics)
     app.req_options.strip_url_path_trailing_slash = True
     _add_routes(app, parts)
     _add_error_handlers(app, parts)
@@ -91,7 +111,9 @@ def _add_routes(app: falcon.App[Any, Any], parts: Parts) -> None:
         app.add_route(f"{BASE}/{kind.name}", resource)
     app.add_route(f"{BASE}/schemas", SchemaIndexResource(parts.kinds))
     app.add_route(f"{BASE}/schemas/{{kind}}/{{file}}", SchemaResource(parts.kinds))
-    app.add_route(f"{BASE}/enrol", EnrolResource(parts.store, parts.signed.directory))
+    app.add_route(
+        f"{BASE}/enrol", EnrolResource(parts.store, parts.signed.directory, parts.limits, parts.settings)
+    )
     app.add_route(f"{BASE}/openapi.json", OpenApiResource(parts.kinds))
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(parts.store, parts.settings))

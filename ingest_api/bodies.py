@@ -1,44 +1,28 @@
-"""Reading a request's body: bounded in length and in time, inflated with a bound."""
+"""Reading a request's body: bounded in length, inflated with a bound."""
 
 from __future__ import annotations
 
-import time
 import zlib
 
 import falcon
 
-from ingest_api.errors import BodyTooLargeError, IngestError, SlowClientError, UnsupportedEncodingError
-from ingest_api.watchdog import Watchdog
+from ingest_api.errors import BodyTooLargeError, IngestError, UnsupportedEncodingError
 
-_watchdog = Watchdog()
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def read_body(req: falcon.Request, limit: int, seconds: float) -> bytes:
-    """The body as sent.
+def read_body(req: falcon.Request, limit: int) -> bytes:
+    """The body as sent. The server has gathered all of it before (``ingest_api.worker``), so nothing waits here.
 
     Raises:
-        BodyTooLargeError: longer than ``limit``; nothing more is read then.
-        SlowClientError: it took longer than ``seconds``.
-        IngestError: ``cut_short`` when the client stopped before its Content-Length.
+        BodyTooLargeError: longer than ``limit``; nothing is read then.
+        IngestError: ``cut_short`` when it is shorter than its Content-Length.
     """
-    length = req.content_length
-    if length is not None and length > limit:
+    length = req.content_length or 0
+    if length > limit:
         raise BodyTooLargeError("body_too_large", f"A body may have at most {limit} bytes.")
-    stream = req.env["wsgi.input"]
-    deadline = time.monotonic() + seconds
-    wanted = length if length is not None else limit + 1
-    try:
-        with _watchdog.guard(req.env.get("gunicorn.socket"), seconds):
-            body = bytes(stream.read(wanted))
-    except OSError:
-        body = b""
-    size = len(body)
-    if (length is None or size < length) and time.monotonic() > deadline:
-        raise SlowClientError("slow_body", f"The body must arrive within {seconds:g} seconds.")
-    if size > limit:
-        raise BodyTooLargeError("body_too_large", f"A body may have at most {limit} bytes.")
-    if length is not None and size < length:
+    body = bytes(req.env["wsgi.input"].read(length))
+    if len(body) < length:
         raise IngestError("cut_short", "The body is shorter than its Content-Length.")
     return body
 

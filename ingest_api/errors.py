@@ -36,12 +36,6 @@ class UnsupportedEncodingError(IngestError):
     status = 415
 
 
-class SlowClientError(IngestError):
-    """The body did not arrive within the time allowed: 408."""
-
-    status = 408
-
-
 class QuotaExceededError(IngestError):
     """A node, an address prefix or the whole service sent more than its quota: 429 with Retry-After."""
 

@@ -77,7 +77,7 @@ class VersionResource:
             self._version = "0"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Name, version, Python, process and its age in seconds."""
+        """Name, version, Python, process and its age in seconds, and where it listens."""
         resp.content_type = answers.JSON
         resp.data = answers.dumps(
             {
@@ -87,6 +87,10 @@ class VersionResource:
                 "python": platform.python_version(),
                 "pid": os.getpid(),
                 "uptime_seconds": round(time.time() - self._started, 1),
+                "listeners": [
+                    {"address": one.address, "tls": one.tls, "exposed": one.exposed}
+                    for one in req.env.get("fuel_stat.listeners", ())
+                ],
             }
         )
 

@@ -50,7 +50,7 @@ class KindResource:
         started = time.perf_counter()
         prefix = client_prefix(req.remote_addr, req.get_header("X-Forwarded-For"), self._proxies)
         self._limits.take_request(prefix)
-        raw = read_body(req, self._settings.max_body_bytes, self._settings.body_seconds)
+        raw = read_body(req, self._settings.max_body_bytes)
         encoding = req.get_header("Content-Encoding")
         body = inflate(raw, encoding, self._settings.max_body_bytes) if encoding else raw
         answer = self._intake.receive(
@@ -66,12 +66,19 @@ class KindResource:
         req.context.counts = answer.counts
 
     def _judge(self, req: falcon.Request, raw: bytes, prefix: str) -> Any:
+        counted: set[str] = set()
+
         def judge(uids: Sequence[str]) -> Mapping[str, Verdict]:
-            self._limits.take_nodes(prefix, uids)
             facts = RequestFacts(
                 req.method, url_as_sent(req.env), req.headers, raw, ordered=self._kind.ledger == "latest"
             )
-            return self._authentication.judge(facts, uids)
+            verdicts = self._authentication.judge(facts, uids)
+            # Asked twice for a structure that has changed, which is still one request.
+            fresh = [uid for uid in uids if uid not in counted]
+            counted.update(fresh)
+            signed = {uid for uid, verdict in verdicts.items() if verdict.tier}
+            self._limits.take_nodes(prefix, fresh, signed)
+            return verdicts
 
         return judge
 

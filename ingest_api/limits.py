@@ -1,7 +1,8 @@
 """Quotas: approximate token buckets in each worker, so that no one floods the collector. What is limited is 429.
 
-A legacy node that is limited loses nothing: it sends again. The numbers are a worker's own; with two workers a client
-may get up to twice as much.
+A legacy node that is limited loses nothing: it sends again. Each worker counts by itself and grants its share of what
+is configured, so that all together grant that much and, by rounding, at most one a worker more. A client whose one kept
+connection lies with one worker meets that worker's share.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +30,29 @@ class Quota:
     name: str
     at_once: int
     an_hour: int
+
+
+def shared_out(name: str, an_hour: int, workers: int) -> Quota:
+    """One worker's share of a quota, rounded up: a quota of one is still one."""
+    share = math.ceil(an_hour / max(1, workers))
+    return Quota(name, share, share)
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """What one worker grants.
+
+    Attributes:
+        node: requests of one uid, from one network when they are not signed.
+        prefix: requests from one network (IPv4 /24, IPv6 /48).
+        new_nodes: uids never seen before, from one network.
+        all_new_nodes: the same from everywhere.
+    """
+
+    node: Quota
+    prefix: Quota
+    new_nodes: Quota
+    all_new_nodes: Quota
 
 
 class Buckets:
@@ -64,17 +88,17 @@ class Buckets:
 
 
 class Limits:
-    """The quotas of one worker.
+    """Holds a worker's clients to its quotas.
 
     Args:
-        node: requests of one uid.
-        prefix: requests from one network (IPv4 /24, IPv6 /48).
-        new_nodes: uids never seen before, from one network.
+        quotas: this worker's share.
         is_known: whether the database knows a uid; asked once a uid and worker.
     """
 
-    def __init__(self, node: Quota, prefix: Quota, new_nodes: Quota, is_known: Callable[[str], bool]) -> None:
-        self._nodes, self._prefixes, self._new = Buckets(node), Buckets(prefix), Buckets(new_nodes)
+    def __init__(self, quotas: Quotas, is_known: Callable[[str], bool]) -> None:
+        self._nodes, self._prefixes = Buckets(quotas.node), Buckets(quotas.prefix)
+        self._new, self._all_new = Buckets(quotas.new_nodes), Buckets(quotas.all_new_nodes)
+        self._counts_new = bool(quotas.new_nodes.an_hour or quotas.all_new_nodes.an_hour)
         self._is_known = is_known
         self._seen: OrderedDict[str, None] = OrderedDict()
 
@@ -86,18 +110,22 @@ class Limits:
         """
         self._prefixes.take(prefix)
 
-    def take_nodes(self, prefix: str, uids: Sequence[str]) -> None:
+    def take_nodes(self, prefix: str, uids: Sequence[str], signed: Container[str] = ()) -> None:
         """Count the nodes of a request before anything of it is stored.
 
+        Who only knows a uid must not use up its node's quota: requests with the node's own signature count by
+        themselves, and unsigned ones by the network they come from.
+
         Raises:
-            QuotaExceededError: ``node_quota``, ``new_nodes_quota``.
+            QuotaExceededError: ``node_quota``, ``new_nodes_quota``, ``all_new_nodes_quota``.
         """
         for uid in uids:
-            self._nodes.take(uid)
-            if uid in self._seen or not self._new.quota.an_hour:
+            self._nodes.take(uid if uid in signed else f"{prefix} {uid}")
+            if not self._counts_new or uid in self._seen:
                 continue
             if not self._is_known(uid):
                 self._new.take(prefix)
+                self._all_new.take("")
             self._seen[uid] = None
             while len(self._seen) > _MOST_BUCKETS:
                 self._seen.popitem(last=False)

@@ -8,7 +8,9 @@ DECLARATIONS = (
     Metric(
         "ingest_requests_total", "counter", "Answers by resource and HTTP status.", ("resource", "status")
     ),
-    Metric("ingest_request_seconds", "histogram", "Time from the headers to the answer.", ("resource",)),
+    Metric(
+        "ingest_request_seconds", "histogram", "Time from the complete request to the answer.", ("resource",)
+    ),
     Metric("ingest_body_bytes_total", "counter", "Bytes of bodies, inflated.", ("kind",)),
     Metric("ingest_records_total", "counter", "Records by kind and answer.", ("kind", "status")),
     Metric(
@@ -16,6 +18,12 @@ DECLARATIONS = (
     ),
     Metric("ingest_redacted_values_total", "counter", "Values removed before storage, by rule.", ("rule",)),
     Metric("ingest_store_failures_total", "counter", "Requests that the database could not take.", ("code",)),
+    Metric(
+        "ingest_cut_off_total",
+        "counter",
+        "Requests refused before they were complete or understood: slow, too long, no HTTP.",
+        ("code",),
+    ),
     Metric("ingest_limited_total", "counter", "Requests refused by a quota.", ("quota",)),
     Metric(
         "ingest_response_mismatches_total",

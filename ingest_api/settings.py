@@ -18,6 +18,47 @@ class Settings:
         "Address of the collector's primary database, as role fuel_ingest.",
         secret=True,
     )
+    bind: str = option(
+        "FUEL_STAT_INGEST_BIND",
+        "127.0.0.1:8001",
+        "Addresses to listen on, by comma; with a certificate they speak TLS.",
+    )
+    plain_bind: str = option(
+        "FUEL_STAT_INGEST_PLAIN_BIND",
+        "",
+        "Further addresses, which speak plain HTTP in any case: for a proxy, health and metrics on this machine.",
+    )
+    certfile: str = option(
+        "FUEL_STAT_INGEST_CERTFILE", "", "The certificate with its chain, PEM; read anew on SIGHUP."
+    )
+    keyfile: str = option("FUEL_STAT_INGEST_KEYFILE", "", "The certificate's key, PEM.")
+    allow_plain_http: bool = option(
+        "FUEL_STAT_INGEST_ALLOW_PLAIN_HTTP",
+        False,
+        "Plain HTTP beyond loopback; without it the collector refuses to start so. `fuel-stat status` shows it in red.",
+    )
+    workers: int = option("FUEL_STAT_INGEST_WORKERS", 2, "Processes.")
+    threads: int = option(
+        "FUEL_STAT_INGEST_THREADS", 4, "Threads a process; each has a connection to the database."
+    )
+    places: int = option(
+        "FUEL_STAT_INGEST_PLACES",
+        1000,
+        "Connections a process; when all are taken, the one that waits for longest makes room.",
+    )
+    header_seconds: float = option(
+        "FUEL_STAT_INGEST_HEADER_SECONDS",
+        10.0,
+        "Time a client has to send a request's headers; longer is 408.",
+    )
+    max_header_bytes: int = option(
+        "FUEL_STAT_INGEST_MAX_HEADER_BYTES", 32_768, "Longest headers together; longer is 431."
+    )
+    gathered_bytes: int = option(
+        "FUEL_STAT_INGEST_GATHERED_BYTES",
+        67_108_864,
+        "Memory of a process for requests that have not arrived in full; beyond it the oldest are cut off (408).",
+    )
     kinds_folder: Path | None = option(
         "FUEL_STAT_INGEST_KINDS", None, "A further folder of kinds of statistics, beside the shipped ones."
     )
@@ -60,7 +101,8 @@ class Settings:
     node_per_hour: int = option(
         "FUEL_STAT_INGEST_NODE_PER_HOUR",
         5000,
-        "Requests of one node in an hour that each worker takes, at once or spread; more is 429. 0: no limit.",
+        "Requests of one node in an hour, at once or spread; more is 429. 0: no limit. All quotas are approximate: "
+        "each worker counts by itself and grants its share, so a client on one kept connection may meet one earlier.",
     )
     prefix_per_hour: int = option(
         "FUEL_STAT_INGEST_PREFIX_PER_HOUR",
@@ -70,7 +112,12 @@ class Settings:
     new_nodes_per_hour: int = option(
         "FUEL_STAT_INGEST_NEW_NODES_PER_HOUR",
         10_000,
-        "Nodes never seen before that each worker takes from one network in an hour. 0: no limit.",
+        "Nodes never seen before that one network may bring in an hour. 0: no limit.",
+    )
+    all_new_nodes_per_hour: int = option(
+        "FUEL_STAT_INGEST_ALL_NEW_NODES_PER_HOUR",
+        50_000,
+        "Nodes never seen before in an hour, from everywhere. 0: no limit.",
     )
     key_cache_seconds: float = option(
         "FUEL_STAT_INGEST_KEY_CACHE_SECONDS",

@@ -128,7 +128,8 @@ def running() -> Iterator[Stack]:
         environ = {**os.environ, "FUEL_STAT_INGEST_DSN": primary.dsn("collector", "fuel_ingest")}
         # Quotas are counted while measuring, and never reached.
         environ |= {
-            f"FUEL_STAT_INGEST_{name}_PER_HOUR": "1000000000" for name in ("NODE", "PREFIX", "NEW_NODES")
+            f"FUEL_STAT_INGEST_{name}_PER_HOUR": "1000000000"
+            for name in ("NODE", "PREFIX", "NEW_NODES", "ALL_NEW_NODES")
         }
         environ["PYTHONPATH"] = str(REPOSITORY)
         servers = []

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-_STYLES = {"healthy": "green", "not healthy": "red", "not running": "red"}
+_STYLES = {"healthy": "green", "not healthy": "red", "not running": "red", "plain HTTP": "bold red"}
 
 
 def status_table(answer: dict[str, Any]) -> None:
@@ -26,6 +26,8 @@ def _parts(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
         (name, _state(service["healthy"]), str(service["url"]))
         for name, service in answer["services"].items()
     ]
+    for address in answer["services"]["ingest"].get("exposed", ()):
+        rows.append(("ingest", "plain HTTP", f"{address} can be read along: see deploy/README.md, TLS"))
     for name, database in answer["databases"].items():
         rows.append((name, _state(database["healthy"]), f"{database['dsn']} {_more(database)}"))
     for name, process in answer["processes"].items():

@@ -97,7 +97,23 @@ class Wiring:
         if keep is not None:
             ours = {name: value for name, value in ours.items() if name in keep or name not in _CREDENTIALS}
         environment = inherited() | dict(QUIET) | ours
+        if service == "ingest":
+            return environment | self.ingest()
         return environment | self.airflow() if service.startswith("airflow") else environment
+
+    def ingest(self) -> dict[str, str]:
+        """Where the collector listens and whose disk it watches.
+
+        The stack itself speaks to it over loopback, in plain HTTP whatever the operator binds besides.
+        """
+        chosen = {
+            name: os.environ.get(name) for name in ("FUEL_STAT_INGEST_BIND", "FUEL_STAT_INGEST_DISK_PATH")
+        }
+        return {
+            "FUEL_STAT_INGEST_PLAIN_BIND": f"{LOOPBACK}:{self.ports['ingest']}",
+            "FUEL_STAT_INGEST_BIND": chosen["FUEL_STAT_INGEST_BIND"] or "",
+            "FUEL_STAT_INGEST_DISK_PATH": chosen["FUEL_STAT_INGEST_DISK_PATH"] or str(self.data),
+        }
 
     def airflow(self) -> dict[str, str]:
         """Airflow's machine-specific configuration and the connections that the DAGs ask for by id."""

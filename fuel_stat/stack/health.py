@@ -20,6 +20,17 @@ def answers(url: str) -> bool:
         return False
 
 
+def exposed(url: str) -> list[str]:
+    """Addresses at which a service says that it speaks plain HTTP beyond loopback; empty when it does not answer."""
+    try:
+        answer = httpx.get(f"{url}/version", timeout=_TIMEOUT, trust_env=False)
+        answer.raise_for_status()
+        listeners: list[dict[str, Any]] = answer.json().get("listeners", [])
+    except (httpx.HTTPError, ValueError):
+        return []
+    return [str(one["address"]) for one in listeners if one.get("exposed")]
+
+
 def airflow(url: str) -> dict[str, str]:
     """Airflow's own view of its parts: name to ``healthy`` or what is wrong; empty when it does not answer."""
     try:

@@ -76,7 +76,10 @@ def airflow_services(wiring: Wiring) -> list[Service]:
 
 
 def _wsgi(wiring: Wiring, name: str, package: str, health: str) -> Service:
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{wiring.ports[name]}"]
+    command = [sys.executable, "-m", "gunicorn"]
+    # Where the collector listens is in its environment: an operator may add addresses with TLS.
+    if name != "ingest":
+        command += ["--bind", f"{LOOPBACK}:{wiring.ports[name]}"]
     configuration = wiring.layout.repository / package / "gunicorn_conf.py"
     if configuration.exists():
         command += ["--config", str(configuration)]

@@ -29,7 +29,8 @@ _QUERIES = {
 def collect(stack: Stack) -> dict[str, Any]:
     """The status as JSON-ready data. The keys are promised to operators' scripts: they stay.
 
-    ``services.{ingest,analytics,airflow}.{url,healthy}``,
+    ``services.{ingest,analytics,airflow}.{url,healthy}`` (the collector's also ``exposed``: addresses where it speaks
+    plain HTTP beyond loopback, as the operator has allowed),
     ``databases.{collector_primary,collector_standby,analytic}.{dsn,healthy}`` (the standby also
     ``replay_lag_seconds``), ``pipeline.{last_run,state,freshness_seconds}``, ``backup.last``,
     ``partitions.runway_days``; what cannot be known is null. Times are ISO 8601 in UTC.
@@ -63,7 +64,11 @@ def healthy(status: dict[str, Any]) -> bool:
 def _services(stack: Stack) -> dict[str, dict[str, Any]]:
     url = stack.wiring.url
     return {
-        "ingest": {"url": url("ingest"), "healthy": health.answers(url("ingest") + "/readyz")},
+        "ingest": {
+            "url": url("ingest"),
+            "healthy": health.answers(url("ingest") + "/readyz"),
+            "exposed": health.exposed(url("ingest")),
+        },
         "analytics": {
             "url": url("analytics"),
             "healthy": health.answers(url("analytics") + "/readyz"),

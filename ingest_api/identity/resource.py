@@ -6,10 +6,13 @@ import falcon
 import orjson
 
 from ingest_api.authentication import url_as_sent
+from ingest_api.bodies import read_body
 from ingest_api.identity.directory import Directory
 from ingest_api.identity.enrolment import Outcome, enrol, parse_enrolment
 from ingest_api.identity.errors import IdentityError
 from ingest_api.identity.signatures import Message
+from ingest_api.limits import Limits, client_prefix, parse_networks
+from ingest_api.settings import Settings
 from ingest_api.store import Store
 
 MAX_BODY_BYTES = 8192
@@ -21,16 +24,24 @@ class EnrolResource:
     Args:
         store: the collector's database.
         directory: this worker's cache, told to look again after a change.
+        limits: an enrolment counts like a report, and one for an unheard uid like a new node.
+        settings: whose word about addresses is believed.
     """
 
-    def __init__(self, store: Store, directory: Directory) -> None:
+    label = "enrol"
+
+    def __init__(self, store: Store, directory: Directory, limits: Limits, settings: Settings) -> None:
         self._store = store
         self._directory = directory
+        self._limits = limits
+        self._proxies = parse_networks(settings.proxies)
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """200, 201 or 202 with ``{"status", "state", "tier", "key_id"}``; errors as IdentityError says."""
-        body = request.bounded_stream.read(MAX_BODY_BYTES + 1)
-        outcome, key_id = self._enrol(request, body)
+        prefix = client_prefix(request.remote_addr, request.get_header("X-Forwarded-For"), self._proxies)
+        self._limits.take_request(prefix)
+        body = read_body(request, MAX_BODY_BYTES)
+        outcome, key_id = self._enrol(request, prefix, body)
         response.status = outcome.status
         response.media = {
             "status": "ok",
@@ -39,14 +50,13 @@ class EnrolResource:
             "key_id": key_id,
         }
 
-    def _enrol(self, request: falcon.Request, body: bytes) -> tuple[Outcome, str]:
-        if len(body) > MAX_BODY_BYTES:
-            raise IdentityError(413, "body_too_large", f"An enrolment has at most {MAX_BODY_BYTES} bytes.")
+    def _enrol(self, request: falcon.Request, prefix: str, body: bytes) -> tuple[Outcome, str]:
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise IdentityError(400, "not_json", "The body is not JSON.") from error
         wanted = parse_enrolment(document)
+        self._limits.take_nodes(prefix, [wanted.uid])
         message = Message(request.method, url_as_sent(request.env), request.headers)
         outcome = self._store.run(lambda connection: enrol(connection, wanted, message, body))
         self._directory.forget()

@@ -64,6 +64,8 @@ def running_server(
         **{name: value for name, value in os.environ.items() if not name.startswith("FUEL_STAT_INGEST")},
         "FUEL_STAT_INGEST_DSN": dsn,
         "FUEL_STAT_INGEST_WORKERS": str(workers),
+        "FUEL_STAT_INGEST_PLAIN_BIND": f"127.0.0.1:{port}",
+        "FUEL_STAT_INGEST_BIND": "",
         "FUEL_STAT_INGEST_VALIDATE_RESPONSES": "1",
         "FUEL_STAT_INGEST_DISK_PATH": str(folder),
         "FUEL_STAT_INGEST_NODE_PER_HOUR": "0",
@@ -71,7 +73,7 @@ def running_server(
         **(environ or {}),
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "ingest_api/gunicorn_conf.py"]
-    command += ["--bind", f"127.0.0.1:{port}", *arguments, "ingest_api.wsgi:application"]
+    command += [*arguments, "ingest_api.wsgi:application"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdout=output, stderr=subprocess.STDOUT

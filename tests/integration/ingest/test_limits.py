@@ -6,6 +6,7 @@ import gzip
 import socket
 from collections.abc import Callable
 
+import httpx
 import psycopg
 
 from tests.conftest import Pair
@@ -30,6 +31,7 @@ def test_limits_have_exact_answers_and_lose_nothing(
         FUEL_STAT_INGEST_BODY_SECONDS="1",
         FUEL_STAT_INGEST_NODE_PER_HOUR="3600",
         FUEL_STAT_INGEST_NEW_NODES_PER_HOUR="3",
+        FUEL_STAT_INGEST_PROXIES="127.0.0.2",
     )
     with server.client() as client:
 
@@ -55,13 +57,22 @@ def test_limits_have_exact_answers_and_lose_nothing(
             headers={"X-Forwarded-For": "9.9.9.9"},
         )
         assert spoofed.status_code == 429
+        proxy = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(base_url=server.url, transport=proxy) as proxied:
+            for number, address in enumerate(("10.9.9.9, 9.9.9.9", "10.9.9.9, 8.8.8.8")):
+                answer = proxied.post(
+                    "/api/v1/action_logs/",
+                    json={"action_logs": [action(f"behind-a-proxy-{number}", 1)]},
+                    headers={"X-Forwarded-For": address},
+                )
+                assert answer.status_code == 200
         assert (
             client.post("/api/v1/action_logs/", json={"action_logs": [action("node-0", 2)]}).status_code
             == 200
         )
     assert slow_body(server) == 408
     with psycopg.connect(collector_pair.dsn()) as connection:
-        assert connection.execute("select count(*) from collector.node").fetchone() == (3,)
+        assert connection.execute("select count(*) from collector.node").fetchone() == (5,)
 
 
 def slow_body(server: Server) -> int:

@@ -66,6 +66,20 @@ def test_a_callers_airflow_does_not_leak_into_ours(wiring: Wiring, monkeypatch: 
     assert environment["FUEL_STAT_INGEST_WORKERS"] == "3"
 
 
+def test_the_collector_watches_the_databases_disk_and_listens_on_loopback(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its readiness looks at the disk that fills; what an operator binds besides is added, and loopback stays."""
+    environment = wiring.service("ingest")
+    assert environment["FUEL_STAT_INGEST_DISK_PATH"] == str(wiring.data)
+    assert environment["FUEL_STAT_INGEST_PLAIN_BIND"] == "127.0.0.1:8001"
+    assert environment["FUEL_STAT_INGEST_BIND"] == ""
+    monkeypatch.setenv("FUEL_STAT_INGEST_BIND", "0.0.0.0:8443")
+    environment = wiring.service("ingest")
+    assert environment["FUEL_STAT_INGEST_BIND"] == "0.0.0.0:8443"
+    assert environment["FUEL_STAT_INGEST_PLAIN_BIND"] == "127.0.0.1:8001"
+
+
 def test_everything_that_could_phone_home_is_told_not_to(wiring: Wiring) -> None:
     """Each service's environment carries every package's own switch, and Airflow's file sets its own."""
     for service in ("ingest", "analytics", "reports", *AIRFLOW):
