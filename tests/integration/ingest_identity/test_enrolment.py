@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import threading
 import time
@@ -215,6 +216,58 @@ def test_of_two_that_race_for_a_new_uid_one_is_bound(collector_pair):
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [201, 202, 202, 202]
+
+
+def race(collector_pair, attempts):
+    """Statuses and error codes of attempts (each takes a connection) that begin at the same moment, sorted."""
+    outcomes: list[str] = []
+    barrier = threading.Barrier(len(attempts))
+
+    def run(attempt) -> None:
+        with psycopg.connect(collector_pair.dsn("fuel_ingest"), autocommit=True) as connection:
+            barrier.wait()
+            try:
+                outcomes.append(str(attempt(connection).status))
+            except IdentityError as error:
+                outcomes.append(error.code)
+
+    threads = [threading.Thread(target=run, args=(attempt,)) for attempt in attempts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(outcomes)
+
+
+def test_a_code_that_several_use_at_once_binds_one_of_them(collector_pair, admin):
+    """Different nodes with one code at the same moment: one is bound, the others are told that it is used."""
+    code = operator.make_code(admin, None)
+    nodes = [Node(f"node-{number}") for number in range(4)]
+    attempts = [functools.partial(node.enrol, code=code) for node in nodes]
+    assert race(collector_pair, attempts) == ["201", "bad_code", "bad_code", "bad_code"]
+
+
+def test_of_two_rotations_by_one_old_key_one_wins(collector_pair, ingest):
+    """Signed by the same old key at the same moment: the first binds, the other then waits for the operator."""
+    old = Node()
+    old.enrol(ingest)
+    attempts = [functools.partial(Node().enrol, by=old) for _ in range(3)]
+    assert race(collector_pair, attempts) == ["200", "202", "202"]
+    rows = ingest.execute("select count(*) from collector.node_key where state = 'active'").fetchone()
+    assert rows == (1,)
+
+
+def test_a_rotation_that_was_recorded_is_worth_nothing_later(ingest):
+    """The request that brought in the second key, sent again after the third, only waits."""
+    first, second, third = Node(), Node(), Node()
+    first.enrol(ingest)
+    recorded = first.sign(URL)
+    wanted = Enrolment("node-1", second.public, None)
+    assert enrol(ingest, wanted, recorded, BODY).status == 200
+    assert third.enrol(ingest, by=second).status == 200
+    assert enrol(ingest, wanted, recorded, BODY).status == 202
+    assert verdict(ingest, third.facts()).tier == 1
+    assert verdict(ingest, second.facts()).conflict
 
 
 def test_a_worker_learns_of_changes_made_elsewhere(ingest, admin):

@@ -9,9 +9,13 @@ import time
 import psycopg
 import pytest
 from nailgun_sender.messenger.signing import Key
+from typer.testing import CliRunner
 
 from fuel_stat.identity import node_id
+from ingest_api.cli import quarantine
 from ingest_api.identity import operator
+from ingest_api.nodes_cli import nodes
+from tests.integration.ingest.samples import structure
 from tests.integration.ingest.server import running_server
 
 SEEN_AT_ONCE = {"FUEL_STAT_INGEST_KEY_CACHE_SECONDS": "0.05"}
@@ -157,6 +161,96 @@ def test_rotation_theft_and_recovery(server, admin, tmp_path):
     assert owner.enrol(code=code).status_code == 201
     settle()
     assert owner.send([4]).json()["action_logs"][0]["status"] == "added"
+
+
+@pytest.fixture
+def command(collector_pair, monkeypatch):
+    """The operator's commands on this database; they must succeed."""
+    monkeypatch.setenv("FUEL_STAT_COLLECTOR_ADMIN_DSN", collector_pair.dsn("fuel_admin"))
+
+    def run(door, *arguments):
+        done = CliRunner().invoke(door, list(arguments), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+def ids_landed(admin, uid="node-1"):
+    """How many different action logs the ledger knows of the uid."""
+    statement = (
+        "select coalesce(sum(bit_count(bits::bit(64))), 0) from collector.ledger_bitmap where node = %s"
+    )
+    return admin.execute(statement, (node_id(uid),)).fetchone()[0]
+
+
+@pytest.mark.slow
+def test_conflicts_are_replayed_after_the_operators_decision(server, admin, command, tmp_path):
+    """A node that lost its key: its unsigned reports wait in quarantine; after reset-key they are taken, once each."""
+    node = Node(server, tmp_path)
+    assert node.enrol().status_code == 201
+    settle()
+    node.send([1, 2])
+    for _ in range(2):
+        assert node.send([3, 4], sign=False).json()["action_logs"][0]["status"] == "added"
+    assert (set_aside(admin), ids_landed(admin)) == ({"identity_conflict": 2}, 2)
+    assert "identity_conflict" in command(quarantine, "list", "--node", "node-1")
+    code = command(nodes, "reset-key", "node-1").strip().rpartition(" ")[2]
+    settle()
+    assert node.send([5], sign=False).json()["action_logs"][0]["status"] == "added"
+    assert "2 added" in command(quarantine, "replay", "--node", "node-1")
+    assert ids_landed(admin) == 5
+    assert "nothing to do" in command(quarantine, "replay", "--node", "node-1")
+    assert node.send([3, 4], sign=False).json()["action_logs"][0]["status"] == "existed"
+    assert [tier for tier, _ in tiers(admin)] == [1, 0, 0, 0]
+    again = Node(server, tmp_path, name="again")
+    assert again.enrol(code=code).json()["tier"] == 2
+    settle()
+    again.send([6])
+    assert tiers(admin)[-1] == (2, 1)
+
+
+@pytest.mark.slow
+def test_a_blocked_node_is_set_aside_and_taken_after_the_block(server, admin, command, tmp_path):
+    """A block looks like success to the node; lifted by mistake's end, what was set aside is taken."""
+    node = Node(server, tmp_path)
+    node.send([1], sign=False)
+    command(nodes, "block", "node-1", "--reason", "looked like a flood")
+    settle()
+    assert node.send([2], sign=False).json()["action_logs"][0]["status"] == "added"
+    assert (set_aside(admin), ids_landed(admin)) == ({"node_blocked": 1}, 1)
+    command(nodes, "unblock", "node-1")
+    settle()
+    assert "1 added" in command(quarantine, "replay", "--reason", "node_blocked")
+    assert ids_landed(admin) == 2
+
+
+@pytest.mark.slow
+def test_cloned_machines_show_in_the_list(server, command):
+    """Two machines of one uid, whose structures alternate: nodes flag finds it, nodes list and show say it."""
+    for number in range(6):
+        body = {"installation_structure": structure("clone", clusters_num=number % 2)}
+        assert server[1].post("/api/v1/installation_structure/", json=body).status_code in (200, 201)
+    for number in range(6):
+        body = {"installation_structure": structure("honest", clusters_num=number)}
+        server[1].post("/api/v1/installation_structure/", json=body)
+    assert "1 flagged" in command(nodes, "flag")
+    rows = {row["uid"]: row["flags"] for row in json.loads(command(nodes, "list", "--json"))}
+    assert rows == {"clone": ["alternating_structures"], "honest": []}
+    assert json.loads(command(nodes, "show", "clone"))["flags"][0]["flag"] == "alternating_structures"
+
+
+def test_enrolments_are_limited_like_new_nodes(collector_pair, tmp_path):
+    """Who invents uids to bind them meets the cap on new nodes (429), and can be heard of again later."""
+    few = {"FUEL_STAT_INGEST_NEW_NODES_PER_HOUR": "2"}
+    with (
+        running_server(collector_pair.dsn("fuel_ingest"), tmp_path, workers=1, environ=few) as running,
+        running.client() as client,
+    ):
+        answers = [Node((running, client), tmp_path, uid=f"invented-{number}").enrol() for number in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert (answers[2].json()["code"], answers[2].json()["status"]) == ("new_nodes_quota", "error")
+    assert answers[2].headers["retry-after"] == "1800"
 
 
 def test_a_replayed_request_adds_nothing(server, admin, tmp_path):

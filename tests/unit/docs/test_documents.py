@@ -114,6 +114,17 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), f"{path}: {target}"
 
 
+def test_every_attack_has_its_test() -> None:
+    """Each row of the table of attacks names tests that exist."""
+    rows = re.findall(r"^\|.*\| (`[^|]*`) \|$", (DOCS / "security.md").read_text(), flags=re.M)
+    named = [name for row in rows for name in re.findall(r"`([\w/.]+::\w+)`", row)]
+    assert len(rows) > 20
+    assert len(named) >= len(rows)
+    for name in named:
+        file, _, test = name.partition("::")
+        assert f"def {test}(" in (REPOSITORY / "tests" / file).read_text(), name
+
+
 def test_every_direct_dependency_has_its_reason() -> None:
     """Each dependency of pyproject.toml is named in a decision record."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
