@@ -37,6 +37,16 @@ def _connect() -> psycopg.Connection[Any]:
         ) from error
 
 
+def _connect_to_read() -> psycopg.Connection[Any]:
+    dsn = os.environ.get("FUEL_STAT_COLLECTOR_STANDBY_DSN")
+    if not dsn:
+        return _connect()
+    try:
+        return psycopg.connect(dsn, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        raise OperatorError("database_down", f"The standby does not answer: {error}".strip()) from error
+
+
 @nodes.command("list")
 def list_command(
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100, as_json: AsJson = False
@@ -113,9 +123,14 @@ def unblock_command(uid: Uid) -> None:
 
 @nodes.command("flag")
 def flag_command(days: Annotated[int, typer.Option(help="How far to look back.")] = 30) -> None:
-    """Look for cloned machines over the landings of the last days and keep what is found."""
+    """Look for cloned machines over the landings of the last days (read on the standby, where one is known).
+
+    What is found is kept with the node. The DAG `watch_nodes` does it every day.
+    """
+    since = datetime.now(UTC) - timedelta(days=days)
+    with _connect_to_read() as connection:
+        flags = list(clones.find_flags(connection, since))
     with _connect() as connection:
-        flags = list(clones.find_flags(connection, datetime.now(UTC) - timedelta(days=days)))
         clones.record_flags(connection, flags)
     for flag in flags:
         print(f"{flag.uid}  {flag.flag}: {flag.detail}")

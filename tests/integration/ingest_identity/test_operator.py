@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from fuel_stat.identity import node_id
 from ingest_api.identity.clones import find_flags, record_flags
 from ingest_api.nodes_cli import nodes
+from warehouse.node_watch import NodeWatchError, flag_clones
 
 RUN = CliRunner()
 
@@ -63,6 +64,22 @@ def test_alternating_structures_and_ids_that_go_back_are_flagged_once(admin):
             record_flags(admin, list(find_flags(admin, start - timedelta(days=1))))
     rows = admin.execute("select uid, flag, seen_count from collector.node_flag order by flag").fetchall()
     assert rows == [("clone", "alternating_structures", 2), ("clone", "ids_go_back", 2)]
+
+
+def test_the_daily_look_reads_the_standby_and_flags_on_the_primary(admin, collector_pair):
+    """What the DAG calls: the finding is with the node afterwards; a database that is away is an error that says so."""
+    start = datetime.now(UTC) - timedelta(days=2)
+    for number in range(6):
+        land(admin, "clone", "installation_structure", {"v": number % 2}, start + timedelta(hours=number))
+    collector_pair.wait_replayed()
+    standby = collector_pair.dsn("fuel_extract", standby=True)
+    lines = flag_clones(collector_pair.dsn("fuel_admin"), standby, days=3)
+    assert lines[-1] == "1 flagged"
+    assert admin.execute("select uid, flag from collector.node_flag").fetchall() == [
+        ("clone", "alternating_structures")
+    ]
+    with pytest.raises(NodeWatchError, match="does not answer"):
+        flag_clones(collector_pair.dsn("fuel_admin"), "postgresql://127.0.0.1:1/none", days=3)
 
 
 def test_the_list_shows_nodes_with_their_trust(admin):

@@ -15,7 +15,7 @@ import pytest
 from warehouse import dbt_runner
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-DAGS = {"extract_load", "build_marts", "backfill", "backup_collector", "maintain_partitions"}
+DAGS = {"extract_load", "build_marts", "backfill", "backup_collector", "maintain_partitions", "watch_nodes"}
 # In a process of its own: Airflow changes logging, warnings and the environment of whoever imports it.
 LOADER = """
 import json, socket, subprocess, sys
@@ -134,7 +134,12 @@ def test_the_build_waits_for_the_extraction_and_publishes_last(bag):
 
 def test_what_reads_the_standby_has_one_slot(bag):
     """Extraction, backfill and backup share the pool that protects the standby."""
-    for dag_id, task in (("extract_load", "extract"), ("backfill", "reload"), ("backup_collector", "take")):
+    for dag_id, task in (
+        ("extract_load", "extract"),
+        ("backfill", "reload"),
+        ("backup_collector", "take"),
+        ("watch_nodes", "flag_clones"),
+    ):
         assert bag["dags"][dag_id]["tasks"][task]["pool"] == "standby"
 
 
