@@ -9,6 +9,7 @@ import falcon
 from ingest_api.errors import BodyTooLargeError, IngestError, UnsupportedEncodingError
 
 _GZIP = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS = 8
 
 
 def read_body(req: falcon.Request, limit: int) -> bytes:
@@ -42,6 +43,9 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     pieces: list[bytes] = []
     left = limit + 1
     while body and left > 0:
+        # What follows a member is copied: many small ones would cost more than one large bomb.
+        if len(pieces) >= _MOST_MEMBERS:
+            raise IngestError("bad_gzip", f"A gzip body may have at most {_MOST_MEMBERS} members.")
         inflater = zlib.decompressobj(_GZIP)
         try:
             piece = inflater.decompress(body, left)

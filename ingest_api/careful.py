@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -21,6 +22,9 @@ from ingest_api.redaction import value_end
 
 #: deepest nesting of a body, the envelope's two levels included; the deepest real one has 14
 MAX_DEPTH = 100
+#: longest body that is read record by record: this way costs a second a megabyte when someone means harm. A node's
+#: longest request has about 1.4 MB.
+MAX_BYTES = 4 * 2**20
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -69,32 +73,48 @@ def too_deep(body: bytes) -> bool:
         if len(peeled) == len(left):
             break
         left = peeled
-    return bool(left) and nesting(body) > MAX_DEPTH
+    return bool(left) and _deeper_than(body, MAX_DEPTH)
+
+
+def _deeper_than(text: bytes, limit: int) -> bool:
+    """Whether the text nests deeper; stops where it does."""
+    return any(depth > limit for depth in depths(text))
 
 
 def nesting(text: bytes) -> int:
     """The deepest level of brackets outside strings."""
-    depth = deepest = 0
+    return max(depths(text), default=0)
+
+
+def depths(text: bytes) -> Iterator[int]:
+    """The level after each opening bracket outside strings."""
+    depth = 0
     for match in _TOKEN.finditer(text):
         token = match[0]
         if token in (b"{", b"["):
             depth += 1
-            deepest = max(deepest, depth)
+            yield depth
         elif token in (b"}", b"]"):
             depth -= 1
-    return deepest
 
 
-def read_carefully(body: bytes, envelope: str, *, many: bool) -> Careful:
+def read_carefully(body: bytes, envelope: str, *, many: bool, most: int | None = None) -> Careful:
     """Cut a body into records and keep the good ones.
+
+    Args:
+        body, envelope, many: as they came.
+        most: no more records than that; they are counted before the first is looked at.
 
     Raises:
         NotJsonError: ``not_json`` / ``not_utf8`` when the text is broken beyond a single record.
-        BrokenEnvelopeError: when it is JSON, but not this envelope.
+        BrokenEnvelopeError: when it is JSON, but not this envelope; ``too_many_records``; ``too_long_to_mend``.
     """
+    if len(body) > MAX_BYTES:
+        sentence = f"A body of more than {MAX_BYTES} bytes must be JSON that any parser reads."
+        raise BrokenEnvelopeError("too_long_to_mend", sentence)
     body = body.removeprefix(_BOM)
     content = _member(body, envelope)
-    texts = _elements(content) if many else [content]
+    texts = _elements(content, most) if many else [content]
     positions: list[int] = []
     good: list[bytes] = []
     poison: list[Poison] = []
@@ -117,7 +137,7 @@ def judge_text(text: bytes) -> None:
         _RefusedError: with the code and the sentence.
         NotJsonError: when it is not JSON.
     """
-    if nesting(text) + 2 > MAX_DEPTH:
+    if _deeper_than(text, MAX_DEPTH - 2):
         raise _RefusedError("too_deep", f"The record nests deeper than {MAX_DEPTH} levels.")
     try:
         decoded = text.decode("utf-8")
@@ -202,7 +222,7 @@ def _member(body: bytes, envelope: str) -> bytes:
     return found
 
 
-def _elements(content: bytes) -> list[bytes]:
+def _elements(content: bytes, most: int | None) -> list[bytes]:
     if content[:1] != b"[":
         with contextlib.suppress(_RefusedError):  # whatever it is, it is JSON and no list
             judge_text(content)
@@ -213,6 +233,8 @@ def _elements(content: bytes) -> list[bytes]:
         end = value_end(content, position)
         if end == position:
             raise NotJsonError("not_json", "The body is not JSON.")
+        if most is not None and len(texts) >= most:
+            raise BrokenEnvelopeError("too_many_records", f"A request may hold at most {most} records.")
         texts.append(content[position:end])
         position = _next(content, end, b"]")
     return texts

@@ -71,9 +71,7 @@ class Reader:
         return self._carefully(body, envelope, many)
 
     def _carefully(self, body: bytes, envelope: str, many: bool) -> Document:
-        careful = read_carefully(body, envelope, many=many)
-        if len(careful.positions) + len(careful.poison) > self.max_records:
-            raise self._too_many()
+        careful = read_carefully(body, envelope, many=many, most=self.max_records)
         records: list[Any] = []
         if careful.positions:
             records = self._records(orjson.loads(careful.body), envelope, many)

@@ -49,10 +49,13 @@ class KindResource:
         """Take the records of a request. When the answer says success, they are committed."""
         started = time.perf_counter()
         prefix = client_prefix(req.remote_addr, req.get_header("X-Forwarded-For"), self._proxies)
-        self._limits.take_request(prefix)
+        self._limits.take_request(prefix, req.content_length or 0)
         raw = read_body(req, self._settings.max_body_bytes)
         encoding = req.get_header("Content-Encoding")
-        body = inflate(raw, encoding, self._settings.max_body_bytes) if encoding else raw
+        body = raw
+        if encoding:
+            body = inflate(raw, encoding, self._settings.max_body_bytes)
+            self._limits.take_inflated(prefix, len(body))
         answer = self._intake.receive(
             self._kind, body, req.get_header("master-node-uid"), self._judge(req, raw, prefix)
         )

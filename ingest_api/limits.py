@@ -20,6 +20,7 @@ from ingest_api.errors import QuotaExceededError
 
 _MOST_BUCKETS = 50_000
 _LONGEST_ADDRESS = 64
+_UNIT = 65_536
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -64,24 +65,25 @@ class Buckets:
         self._lock = threading.Lock()
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, key: str) -> None:
-        """Take one token.
+    def take(self, key: str, cost: int = 1) -> None:
+        """Take so many tokens, or as many as there can be at once.
 
         Raises:
-            QuotaExceededError: there is none; says when there will be one.
+            QuotaExceededError: there are not enough; says when there will be.
         """
         if not self.quota.an_hour:
             return
         now, refill = self._clock(), self.quota.an_hour / 3600
+        cost = min(cost, self.quota.at_once)
         with self._lock:
             level, since = self._levels.pop(key, (float(self.quota.at_once), now))
             level = min(float(self.quota.at_once), level + (now - since) * refill)
-            enough = level >= 1
-            self._levels[key] = (level - enough, now)
+            enough = level >= cost
+            self._levels[key] = (level - cost if enough else level, now)
             if len(self._levels) > _MOST_BUCKETS:
                 self._levels.popitem(last=False)
         if not enough:
-            wait = max(1, math.ceil((1 - level) / refill))
+            wait = max(1, math.ceil((cost - level) / refill))
             raise QuotaExceededError(
                 self.quota.name, f"Too much was sent; send again after {wait} seconds.", wait
             )
@@ -102,13 +104,21 @@ class Limits:
         self._is_known = is_known
         self._seen: OrderedDict[str, None] = OrderedDict()
 
-    def take_request(self, prefix: str) -> None:
-        """Count a request before its body is read.
+    def take_request(self, prefix: str, size: int) -> None:
+        """Count a request before its body is read: once, and once more for each 64 kB of it.
 
         Raises:
             QuotaExceededError: ``prefix_quota``.
         """
-        self._prefixes.take(prefix)
+        self._prefixes.take(prefix, 1 + size // _UNIT)
+
+    def take_inflated(self, prefix: str, size: int) -> None:
+        """Count what came out of a compressed body.
+
+        Raises:
+            QuotaExceededError: ``prefix_quota``.
+        """
+        self._prefixes.take(prefix, size // _UNIT)
 
     def take_nodes(self, prefix: str, uids: Sequence[str], signed: Container[str] = ()) -> None:
         """Count the nodes of a request before anything of it is stored.

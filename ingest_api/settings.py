@@ -107,7 +107,7 @@ class Settings:
     prefix_per_hour: int = option(
         "FUEL_STAT_INGEST_PREFIX_PER_HOUR",
         100_000,
-        "The same for all requests from one network (IPv4 /24, IPv6 /48). 0: no limit.",
+        "The same for all requests from one network (IPv4 /24, IPv6 /48); each 64 kB count as one more. 0: no limit.",
     )
     new_nodes_per_hour: int = option(
         "FUEL_STAT_INGEST_NEW_NODES_PER_HOUR",

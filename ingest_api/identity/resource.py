@@ -39,7 +39,7 @@ class EnrolResource:
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """200, 201 or 202 with ``{"status", "state", "tier", "key_id"}``; errors as IdentityError says."""
         prefix = client_prefix(request.remote_addr, request.get_header("X-Forwarded-For"), self._proxies)
-        self._limits.take_request(prefix)
+        self._limits.take_request(prefix, request.content_length or 0)
         body = read_body(request, MAX_BODY_BYTES)
         outcome, key_id = self._enrol(request, prefix, body)
         response.status = outcome.status

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_api.careful import MAX_DEPTH, nesting, read_carefully, too_deep
+from ingest_api import careful
+from ingest_api.careful import MAX_BYTES, MAX_DEPTH, nesting, read_carefully, too_deep
 from ingest_api.errors import BrokenEnvelopeError, NotJsonError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -49,3 +50,26 @@ def test_depth_is_measured_exactly_with_brackets_in_texts(depth: int, inside: st
     text = ("[" * depth + inside + "]" * depth).encode()
     assert nesting(text) == depth
     assert too_deep(text) == (depth > MAX_DEPTH)
+
+
+def test_records_are_counted_before_the_first_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judging costs a hundred times counting: a flood of tiny records is refused at the bound, none is looked at."""
+    monkeypatch.setattr(careful, "judge_text", lambda text: pytest.fail("a record was judged"))
+    text = b'{"things":[' + b"1," * 200_000 + b"NaN]}"
+    with pytest.raises(BrokenEnvelopeError) as caught:
+        read_carefully(text, "things", many=True, most=10)
+    assert caught.value.code == "too_many_records"
+
+
+def test_a_long_body_is_not_mended() -> None:
+    """Record by record is for what a node may send, not for megabytes of strange text."""
+    with pytest.raises(BrokenEnvelopeError) as caught:
+        read_carefully(b'{"things":[NaN' + b" " * MAX_BYTES + b"]}", "things", many=True)
+    assert caught.value.code == "too_long_to_mend"
+
+
+def test_looking_for_depth_stops_where_it_is_too_deep() -> None:
+    """A million brackets are not all counted, in a record or in a body."""
+    tokens = careful.depths(b"[" * 1_000_000)
+    assert next(depth for depth in tokens if depth > MAX_DEPTH) == MAX_DEPTH + 1
+    assert too_deep(b"[" * 1_000_000)

@@ -106,3 +106,18 @@ def test_an_outsider_cannot_use_up_a_nodes_quota() -> None:
     limits.take_nodes("1.2.3.0/24", ["node"], signed={"node"})
     with pytest.raises(QuotaExceededError):
         limits.take_nodes("9.9.9.0/24", ["node"], signed={"node"})
+
+
+def test_a_large_request_counts_more() -> None:
+    """Once for each 64 kB, as sent and as inflated; one larger than the whole quota is taken when nothing else was."""
+    off = Quota("off", 0, 0)
+    limits = Limits(Quotas(off, Quota("prefix_quota", 10, 10), off, off), lambda uid: True)
+    limits.take_request("a", 8 * 65_536)
+    limits.take_request("a", 100)
+    with pytest.raises(QuotaExceededError):
+        limits.take_request("a", 0)
+    limits.take_request("b", 0)
+    limits.take_inflated("b", 9 * 65_536)
+    with pytest.raises(QuotaExceededError):
+        limits.take_request("b", 0)
+    limits.take_request("c", 10**9)
