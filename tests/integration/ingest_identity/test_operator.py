@@ -9,10 +9,14 @@ import orjson
 import psycopg
 import pytest
 import zstandard
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from fuel_stat.identity import node_id
 from ingest_api.identity.clones import find_flags, record_flags
+from ingest_api.identity.enrolment import Enrolment, enrol
+from ingest_api.identity.keys import key_id
+from ingest_api.identity.signatures import Message
 from ingest_api.nodes_cli import nodes
 from warehouse.node_watch import NodeWatchError, flag_clones
 
@@ -96,6 +100,28 @@ def test_block_and_unblock_from_the_command_line(admin):
     assert "BLOCKED" in RUN.invoke(nodes, ["list"]).stdout
     assert RUN.invoke(nodes, ["unblock", "n-1"]).exit_code == 0
     assert "BLOCKED" not in RUN.invoke(nodes, ["list"]).stdout
+
+
+def test_approve_and_code_from_the_command_line(admin, collector_pair):
+    """A waiting key is bound by approve, also by its name; a code that `code` prints binds the next one."""
+    admin.execute("insert into collector.node (node, uid) values (%s, 'n-1')", (node_id("n-1"),))
+    keys = [Ed25519PrivateKey.generate().public_key().public_bytes_raw() for _ in range(3)]
+    nothing = Message("POST", "http://x/api/v1/enrol", {})
+    with psycopg.connect(collector_pair.dsn("fuel_ingest"), autocommit=True) as ingest:
+        for key in keys[:2]:
+            assert enrol(ingest, Enrolment("n-1", key, None), nothing, b"").state == "pending"
+        ambiguous = RUN.invoke(nodes, ["approve", "n-1"])
+        assert getattr(ambiguous.exception, "code", "") == "ambiguous_key"
+        assert RUN.invoke(nodes, ["approve", "n-1", "--key", key_id(keys[1])]).exit_code == 0
+        assert json.loads(RUN.invoke(nodes, ["list", "--json"]).stdout)[0]["key_id"] == key_id(keys[1])
+        code = RUN.invoke(nodes, ["code", "--uid", "n-1"]).stdout.strip()
+        assert enrol(ingest, Enrolment("n-1", keys[2], code), nothing, b"").tier == 2
+    shown = json.loads(RUN.invoke(nodes, ["show", "n-1"]).stdout)
+    assert {key["key_id"]: key["state"] for key in shown["keys"]} == {
+        key_id(keys[0]): "revoked",
+        key_id(keys[1]): "retired",
+        key_id(keys[2]): "active",
+    }
 
 
 def test_an_unknown_node_is_an_operators_error(admin):
