@@ -59,6 +59,10 @@ class Session:
         columns = range(result.nfields)
         return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
+    def forget(self) -> None:
+        """Prepare every statement anew: the server does not know them any more."""
+        self._prepared.clear()
+
     def _call(self, function: Any, *arguments: Any) -> Any:
         try:
             return function(*arguments)

@@ -128,6 +128,10 @@ class Store:
                 return work(session)
             except _RETRIED as error:
                 log.info("transaction_retried", reason=type(error).__name__, attempt=attempt)
+            except errors.InvalidSqlStatementName:
+                # A pooler in between, or a DISCARD ALL: whatever took the statements away, they are made again.
+                session.forget()
+                log.info("statements_prepared_anew", attempt=attempt)
             except errors.DataError as error:
                 raise StoreRefusedError("storage_refused", "The database refused the values.") from error
             except psycopg.Error as error:
@@ -156,7 +160,9 @@ class Store:
             connection = psycopg.connect(
                 self._dsn,
                 autocommit=True,
-                prepare_threshold=0,
+                # psycopg prepares nothing on this connection: after a rollback it would deallocate all statements,
+                # those of the session among them.
+                prepare_threshold=None,
                 connect_timeout=3,
                 options=self._options,
                 application_name="ingest_api",

@@ -9,13 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
 from fuel_stat.metrics import Registry, UndeclaredMetricError
+from ingest_api.kinds import SHIPPED, load_kinds
 from ingest_api.metrics import DECLARATIONS
+from ingest_api.store import Store
 from tests.conftest import Pair
 from tests.integration.ingest.conftest import Collector
 from tests.integration.ingest.samples import action
@@ -228,3 +231,20 @@ def test_a_worker_that_dies_is_replaced(collector: Collector) -> None:
             return False
 
     wait_for(answers)
+
+
+def test_prepared_statements_that_are_gone_are_made_again(collector_pair: Pair) -> None:
+    """A rollback on the same connection, or a server that has forgotten them, does not end a thread's service."""
+    store, kind = Store(collector_pair.dsn("fuel_ingest")), load_kinds([SHIPPED])["installation_structure"]
+    assert store.unchanged(kind, "nobody", bytes(32), 0) is False
+
+    def roll_back(connection: psycopg.Connection[Any]) -> None:
+        with connection.transaction(force_rollback=True):
+            connection.execute("select 1")
+        connection.execute("select 2")
+
+    store.run(roll_back)
+    assert store.unchanged(kind, "nobody", bytes(32), 0) is False
+    store.run(lambda connection: connection.execute("deallocate all"))
+    assert store.unchanged(kind, "nobody", bytes(32), 0) is False
+    store.close()
