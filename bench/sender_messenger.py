@@ -114,6 +114,16 @@ def used(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def until_it_waits(pid: int) -> None:
+    """Wait until the process has slept for three seconds on end: on a busy machine its start takes long."""
+    slept = 0
+    while slept < 15:
+        before = used(pid)
+        time.sleep(0.2)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        slept = slept + 1 if state == "S" and used(pid) == before and before > 0.1 else 0
+
+
 def prepared(folder: Path, name: str, records: int, signed: bool) -> tuple[Store, dict[str, str], str]:
     """A node's database with a backlog; the settings of its process."""
     url = f"sqlite:///{folder}/{name}.sqlite"
@@ -165,7 +175,7 @@ def measure(folder: Path, name: str, records: int, seconds: float, signed: bool)
             spent = used(pid) - before
             peak = memory(pid, "VmHWM")
         with sending(url, database, **more) as pid:
-            time.sleep(5)
+            until_it_waits(pid)
             before = used(pid)
             time.sleep(seconds)
             waiting = used(pid) - before
