@@ -105,6 +105,21 @@ def test_the_rules_hold(golden_warehouse: Warehouse) -> None:
     assert len(outcome.statuses) >= 40
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_key_that_the_database_does_not_hold_is_noticed(golden_warehouse: Warehouse) -> None:
+    """Keys of published tables are not looked for in the rows: that the table has its primary key is."""
+    key = "select conname from pg_constraint where conrelid = 'build.dim_date'::regclass and contype = 'p'"
+    [(name,)] = golden_warehouse.query(key)
+    golden_warehouse.execute(f'alter table build.dim_date drop constraint "{name}"')
+    try:
+        outcome = golden_warehouse.dbt("test", "--select", "dim_date,test_name:is_key")
+        assert [error for error in outcome.errors if "is_key_dim_date" in error]
+    finally:
+        golden_warehouse.execute("alter table build.dim_date add primary key (date_day)")
+    assert golden_warehouse.dbt("test", "--select", "dim_date,test_name:is_key").success
+
+
 @pytest.mark.evidence
 @pytest.mark.timeout(1800)
 def test_a_broken_rule_fails_its_unit_test(golden_warehouse: Warehouse, tmp_path: Path) -> None:
