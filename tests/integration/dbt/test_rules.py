@@ -76,7 +76,7 @@ MUTANTS: list[Mutant] = [
     ("models/marts/dim_installation_history.sql", "changed.numbered_from - 1 + row", "row", ""),
     ("models/marts/dim_installation_history.sql", "and kept.valid_from < touched.structure_from", "and kept.valid_from > touched.structure_from", ""),
     ("models/marts/dim_cluster_history.sql", "touched.structure_from as valid_to", "kept.valid_to", ""),
-    ("models/marts/dim_cluster_history.sql", "and kept.valid_to < numbered.structure_from", "", ""),
+    ("models/marts/dim_cluster_history.sql", "and kept.valid_to < ended.structure_from", "", ""),
     ("models/reports/rpt_installation_distribution.sql", "and not dims.is_filtered", "", ""),
     ("models/reports/rpt_summary.sql", "where installations.has_structure and not", "where not", ""),
     ("models/reports/rpt_structure.sql", "case when not installations.is_undecided then installations.is_filtered end", "installations.is_filtered", ""),
