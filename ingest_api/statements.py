@@ -34,8 +34,9 @@ landed as (
     )
     select
         %(node)s::uuid, %(uid)s::text, %(kind)s::text, %(version)s::smallint, %(tier)s::smallint,
-        %(records)s::integer, nullif(t.positions, %(all)s::text::integer []), %(payload_bytes)s::integer,
-        %(payload)s::bytea
+        %(records)s::integer,
+        case when cardinality(t.positions) < %(records)s::integer then t.positions end,
+        %(payload_bytes)s::integer, %(payload)s::bytea
     from taken as t
     where cardinality(t.positions) > 0
 )"""

@@ -184,10 +184,10 @@ def _land(session: Session, kind: Kind, landing: Landing) -> Fresh:
         session.rows(statements.CONTACT, common)
         return {}
     if kind.ledger == "latest":
-        rows = session.rows(statements.LATEST, {**common, "digest": landing.digest, "all": b"{0}"})
+        rows = session.rows(statements.LATEST, {**common, "digest": landing.digest})
         return {place: row[0] == b"t" for place, row in enumerate(rows)}
     statement, values = _BY_LEDGER[kind.ledger]
-    rows = session.rows(statement, {**common, **values(landing), "all": _all(landing)})
+    rows = session.rows(statement, {**common, **values(landing)})
     if kind.ledger == "bitmap":
         return {int(bucket or 0): int(bits or 0) for bucket, bits in rows}
     return {int(place or 0): new == b"t" for place, new in rows}
@@ -205,11 +205,6 @@ def _common(kind: Kind, landing: Landing) -> dict[str, bytes | None]:
         "payload_bytes": int4(landing.payload_bytes),
         "payload": landing.payload,
     }
-
-
-def _all(landing: Landing) -> bytes | None:
-    """The positions that mean "all of them", when every record of the payload is wanted."""
-    return numbers(range(landing.records)) if len(landing.places) == landing.records else None
 
 
 def _bitmap(landing: Landing) -> Values:

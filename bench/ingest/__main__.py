@@ -1,166 +1,32 @@
 """What a request costs the collector: `make bench-ingest` writes docs/benchmarks/ingest.md.
 
-Everything is on: redaction, quotas, metrics, logs, fsync, the standby streaming. The collector, a stand-in for the
-original's way and the COPY ceiling take turns in short rounds, so that whatever else the machine does meets all alike.
-CPU is that of all processes of the server and of Postgres (primary; the standby apart), not of the clients.
+The collector, a stand-in for the original's way and the COPY ceiling take turns in short rounds, so that whatever else
+the machine does meets all alike. Then the standby is stopped, and the collector measured once more.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import itertools
 import os
-import platform
 import random
-import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
 import psycopg
 
 from bench.ingest import load
-from fuel_stat import migrations
-from fuel_stat.postgres import (
-    COLLECTOR_ROLES,
-    Cluster,
-    ensure_database,
-    ensure_roles,
-    find_binaries,
-    free_port,
-    make_standby,
-    server_user,
-)
-from fuel_stat.postgres.owner import reachable_binaries
+from bench.ingest.ceiling import copy_ceiling
+from bench.ingest.page import Findings, Measured, render
+from bench.ingest.running import REPOSITORY, Stack, running
+from bench.ingest.stages import InProcess
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 REPORT = REPOSITORY / "docs" / "benchmarks" / "ingest.md"
-#: work -> (most ms of CPU, least times better than the original measured alone, that original's ms of CPU)
-TARGETS = {
-    "100 new action logs": (2.2, 18, 47.0),
-    "the same 100 again": (1.5, 18, 30.0),
-    "60 kB structure, changed": (2.0, 6, 13.0),
-    "60 kB structure, unchanged": (0.6, 20, 13.0),
-    "10 workloads, new": (0.9, 8, 7.4),
-    "10 workloads, updated": (0.9, 15, 15.0),
-}
-SETTINGS: dict[str, str | int] = {
-    "shared_buffers": "256MB", "max_wal_size": "2GB", "wal_level": "replica", "hot_standby": "on",
-    "max_wal_senders": 8, "max_replication_slots": 8, "timezone": "UTC", "log_min_messages": "warning",
-}  # fmt: skip
-
-
-@dataclass
-class Measured:
-    """One work at one server: CPU seconds, requests, seconds, times of answers in ms."""
-
-    server_cpu: float = 0.0
-    postgres_cpu: float = 0.0
-    standby_cpu: float = 0.0
-    requests: int = 0
-    seconds: float = 0.0
-    times: list[float] = field(default_factory=list)
-
-    def per_request(self, cpu: float) -> float:
-        """Milliseconds a request."""
-        return cpu * 1000 / self.requests if self.requests else 0.0
-
-    @property
-    def total(self) -> float:
-        """Server and primary, ms a request."""
-        return self.per_request(self.server_cpu + self.postgres_cpu)
-
-
-@dataclass
-class Stack:
-    """What is running."""
-
-    primary: Cluster
-    standby: Cluster
-    ours: subprocess.Popen[bytes]
-    ours_port: int
-    baseline: subprocess.Popen[bytes]
-    baseline_port: int
-
-    def pids(self, ours: bool) -> tuple[int, int, int]:
-        """Roots of the processes of server, primary and standby."""
-        return (self.ours if ours else self.baseline).pid, self.primary.pid or 0, self.standby.pid or 0
-
-
-@contextlib.contextmanager
-def running() -> Iterator[Stack]:
-    """Clusters with fsync, the collector and the stand-in, each with two workers of four threads."""
-    with contextlib.ExitStack() as closing:
-        folder = Path(tempfile.mkdtemp(prefix="fuel-stat-bench-", dir="/tmp"))
-        closing.callback(shutil.rmtree, folder, ignore_errors=True)
-        folder.chmod(0o755)
-        user = server_user()
-        if user:
-            os.chown(folder, user.uid, user.gid)
-        binaries = reachable_binaries(find_binaries(), user, folder)
-        passwords = dict.fromkeys(COLLECTOR_ROLES, "bench")
-        primary, standby = (
-            Cluster(name, folder / name, free_port(), binaries, "bench", user, passwords)
-            for name in ("primary", "standby")
-        )
-        primary.initialise(SETTINGS)
-        primary.start(tied=True)
-        closing.callback(primary.destroy)
-        ensure_roles(primary.dsn("postgres"), passwords)
-        ensure_database(primary.dsn("postgres"), "collector", "fuel_admin")
-        migrations.upgrade(primary.dsn("collector"), "collector")
-        make_standby(primary, standby)
-        standby.start(tied=True)
-        closing.callback(standby.destroy)
-        os.environ["BENCH_DSN"] = primary.dsn("collector")
-        from bench.ingest.baseline import create_tables  # noqa: PLC0415 - needs the address
-
-        create_tables()
-        ports = free_port(), free_port()
-        conf = ["-c", str(REPOSITORY / "ingest_api" / "gunicorn_conf.py")]
-        environ = {**os.environ, "FUEL_STAT_INGEST_DSN": primary.dsn("collector", "fuel_ingest")}
-        # Quotas are counted while measuring, and never reached.
-        environ |= {
-            f"FUEL_STAT_INGEST_{name}_PER_HOUR": "1000000000"
-            for name in ("NODE", "PREFIX", "NEW_NODES", "ALL_NEW_NODES")
-        }
-        environ["PYTHONPATH"] = str(REPOSITORY)
-        servers = []
-        for port, module in zip(ports, ("ingest_api.wsgi", "bench.ingest.baseline"), strict=True):
-            log = closing.enter_context((folder / f"{module}.log").open("wb"))
-            command = [
-                sys.executable,
-                "-m",
-                "gunicorn",
-                *conf,
-                "--bind",
-                f"127.0.0.1:{port}",
-                f"{module}:application",
-            ]
-            server = subprocess.Popen(command, env=environ, stdout=log, stderr=log, cwd=REPOSITORY)
-            closing.callback(server.wait)
-            closing.callback(server.terminate)
-            servers.append(server)
-        for port in ports:
-            _wait_for(port)
-        yield Stack(primary, standby, servers[0], ports[0], servers[1], ports[1])
-
-
-def _wait_for(port: int) -> None:
-    import socket  # noqa: PLC0415
-
-    for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise SystemExit("a server did not start")
+#: the stand-in is sent fewer requests: it takes ten times as long
+STAND_IN_SHARE = 10
 
 
 class Bodies:
@@ -206,61 +72,29 @@ def measure(stack: Stack, ours: bool, requests: list[load.Request], into: Measur
     into.times += times
 
 
-def one_round(stack: Stack, bodies: Bodies, count: int, results: dict[tuple[str, bool], Measured]) -> None:
-    """All works at both servers; works that follow from one another use the same requests."""
+def works_of(bodies: Bodies, count: int, who: str) -> Iterator[tuple[str, list[load.Request]]]:
+    """All works; those that follow from one another use the same requests."""
     bodies.round += 1
-    for ours in (True, False):
-        who, size = ("ours", count) if ours else ("base", max(20, count // 8))
-        new = bodies.of("100 new action logs", size, who)
-        structures = bodies.of("structure", size, who)
-        # The same node's latest twenty, sent again.
-        unchanged = structures[-20:] * (size // 20)
-        works = {
-            "100 new action logs": new,
-            "the same 100 again": new,
-            "60 kB structure, changed": structures,
-            "60 kB structure, unchanged": unchanged,
-            "10 workloads, new": bodies.of("workloads", size, who),
-            "10 workloads, updated": bodies.of("workloads", size, who),
-        }
-        for work, requests in works.items():
-            measure(stack, ours, requests, results.setdefault((work, ours), Measured()))
+    new = bodies.of("100 new action logs", count, who)
+    yield "100 new action logs", new
+    yield "the same 100 again", new
+    structures = bodies.of("structure", count, who)
+    yield "60 kB structure, changed", structures
+    # The same nodes' latest twenty, sent again.
+    yield "60 kB structure, unchanged", structures[-20:] * (count // 20)
+    yield "10 workloads, new", bodies.of("workloads", count, who)
+    yield "10 workloads, updated", bodies.of("workloads", count, who)
 
 
-def copy_ceiling(stack: Stack, bodies: Bodies, count: int, into: Measured) -> None:
-    """The same records, one jsonb row each, by COPY of 100 from two processes' worth of connections."""
-    batches = [
-        orjson.loads(body)["action_logs"] for _, _, body in bodies.of("100 new action logs", count, "copy")
-    ]
-    rows = [
-        [(r["master_node_uid"], r["external_id"], orjson.dumps(r["body"]).decode()) for r in b]
-        for b in batches
-    ]
-    dsn = stack.primary.dsn("collector")
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(
-            "create table if not exists bench_copy (uid text, id bigint, body jsonb, primary key (uid, id))"
-        )
-        connection.execute("truncate bench_copy")
-
-    def work(part: int) -> None:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            for batch in rows[part::2]:
-                with connection.cursor().copy("copy bench_copy from stdin") as copy:
-                    for row in batch:
-                        copy.write_row(row)
-
-    before, mine = load.cpu_seconds(stack.primary.pid or 0), time.process_time()
-    started = time.perf_counter()
-    threads = [threading.Thread(target=work, args=(part,)) for part in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    into.seconds += time.perf_counter() - started
-    into.server_cpu += time.process_time() - mine
-    into.postgres_cpu += load.cpu_seconds(stack.primary.pid or 0) - before
-    into.requests += len(batches)
+def one_round(
+    stack: Stack, bodies: Bodies, count: int, ours: bool, into: dict[str, Measured]
+) -> dict[str, int]:
+    """All works at one server; returns the bytes of a body of each work."""
+    sizes = {}
+    for work, requests in works_of(bodies, count, "ours" if ours else "base"):
+        measure(stack, ours, requests, into.setdefault(work, Measured()))
+        sizes[work] = len(requests[-1][2])
+    return sizes
 
 
 def bytes_a_record(stack: Stack) -> tuple[float, float]:
@@ -277,102 +111,92 @@ def bytes_a_record(stack: Stack) -> tuple[float, float]:
     return (float(row[0]) - float(row[2])) / float(row[1]), float(row[3])
 
 
-def memory_growth(stack: Stack, bodies: Bodies, requests: int) -> tuple[float, float]:
-    """Resident megabytes of the larger worker after a warm-up and after ``requests`` more requests."""
-    uid = "memory"
-    small = [("action_logs", uid, load.action_logs(uid, 1, bodies.dice))]
-    small[0] = (
-        "action_logs",
-        uid,
-        orjson.dumps({"action_logs": orjson.loads(small[0][2])["action_logs"][:3]}),
-    )
+def _small_requests(dice: random.Random) -> Iterator[load.Request]:
+    """Small requests of every kind, without end."""
+    for number in itertools.count():
+        uid = f"memory-{number % 500}"
+        choice = number % 20
+        if choice < 12:
+            first = 1 if choice < 8 else number * 3
+            records = [load.action_log(uid, record, dice) for record in range(first, first + 3)]
+            yield "action_logs", uid, orjson.dumps({"action_logs": records})
+        elif choice < 18:
+            yield "installation_structure", uid, load.structure(uid, 0 if choice < 16 else number, nodes=0)
+        else:
+            yield "oswl_stats", uid, load.workloads(uid, number * 2, dice, count=2)
+
+
+def memory_growth(stack: Stack, requests: int) -> list[tuple[int, list[float]]]:
+    """Resident megabytes of each worker, after a warm-up and from time to time up to so many requests."""
 
     def check(status: int, content: bytes) -> None:
-        assert status == 200, content
+        if status not in (200, 201):
+            raise SystemExit(f"answer {status}: {content[:200]!r}")
 
-    def resident() -> float:
+    def resident() -> list[float]:
         children = Path(f"/proc/{stack.ours.pid}/task/{stack.ours.pid}/children").read_text().split()
-        return max(load.resident_bytes(int(pid)) for pid in children) / 2**20
+        return [load.resident_bytes(int(pid)) / 2**20 for pid in children]
 
-    load.send_all(stack.ours_port, small * 2000, check)
-    before = resident()
-    load.send_all(stack.ours_port, small * requests, check)
-    return before, resident()
-
-
-_HEAD = """# What a request costs the collector
-
-Reproduce: `make bench-ingest`. Everything on: redaction, metrics, logs, fsync, standby streaming; each answer after
-its commit. CPU is milliseconds a request of all processes of the server and of the primary. The stand-in for the
-original's way (standard library JSON, jsonschema, ORM, one commit) runs interleaved in the same run. The last
-column compares with the figures that the original measured alone; ratios travel, times do not.
-
-Machine: {cores} cores, Python {python}, eight connections, two workers of four threads.
-"""
+    source = _small_requests(random.Random(5))
+    found, done = [], 0
+    for share in (0.05, 0.25, 0.5, 0.75, 1.0):
+        wanted = int(requests * share)
+        load.send_all(stack.ours_port, itertools.islice(source, wanted - done), check)
+        done = wanted
+        found.append((done, resident()))
+    return found
 
 
-def report(
-    results: dict[tuple[str, bool], Measured],
-    ceiling: Measured,
-    sizes: tuple[float, float],
-    memory: tuple[float, float, int],
-) -> str:
-    """The page."""
-    lines = [
-        _HEAD.format(cores=os.cpu_count(), python=platform.python_version()),
-        "| work | CPU, server + Postgres | of that Postgres | standby | p50 / p99 ms | requests/s"
-        " | stand-in CPU | times better | target | measured original |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for work, (most, times, original) in TARGETS.items():
-        ours, base = results[work, True], results[work, False]
-        ordered = sorted(ours.times)
-        met = "met" if ours.total <= most else "missed"
-        cells = [
-            work,
-            f"{ours.total:.2f}",
-            f"{ours.per_request(ours.postgres_cpu):.2f}",
-            f"{ours.per_request(ours.standby_cpu):.2f}",
-            f"{statistics.median(ordered):.1f} / {ordered[int(len(ordered) * 0.99)]:.1f}",
-            f"{ours.requests / ours.seconds:.0f}",
-            f"{base.total:.1f}",
-            f"{base.total / ours.total:.1f}×",
-            f"≤ {most} ms: {met}",
-            f"{original / ours.total:.0f}× (wanted {times}×)",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        f"COPY ceiling: 100 of the same records, one jsonb row each, cost {ceiling.total:.2f} ms"
-        " (client and Postgres).",
-        f"Bytes on disk a record of action logs, ledger and indexes counted: {sizes[0]:.0f}"
-        f" (one jsonb row each: {sizes[1]:.0f}, ratio {sizes[0] / sizes[1]:.2f}).",
-        f"Memory of a worker: {memory[0]:.1f} MB after warm-up,"
-        f" {memory[1]:.1f} MB after {memory[2]} more requests.",
-        "",
-    ]
-    return "\n".join(lines)
+def steps_of(stack: Stack, bodies: Bodies, count: int) -> dict[str, dict[str, float]]:
+    """The application's steps, by work."""
+    application = InProcess(stack.environ)
+    for _, requests in works_of(bodies, 20, "steps"):
+        application.run(requests)
+    return {work: application.run(requests) for work, requests in works_of(bodies, count, "steps")}
+
+
+def find(rounds: int, requests: int, memory_requests: int) -> Findings:
+    """Run everything."""
+    ours: dict[str, Measured] = {}
+    base: dict[str, Measured] = {}
+    alone: dict[str, Measured] = {}
+    ceiling, bodies = Measured(), Bodies()
+    with running() as stack:
+        one_round(stack, bodies, 40, True, {})  # warm-up: caches, plans, first contacts
+        one_round(stack, bodies, 20, False, {})
+        sizes: dict[str, int] = {}
+        mine = os.getpid(), *stack.pids(True), *stack.pids(False)
+        busy, own, started = load.busy_seconds(), load.cpu_seconds(*mine), time.perf_counter()
+        for number in range(rounds):
+            sizes = one_round(stack, bodies, requests, True, ours)
+            one_round(stack, bodies, max(20, requests // STAND_IN_SHARE), False, base)
+            bodies.round += 1
+            copied = bodies.of("100 new action logs", requests // 2, "copy")
+            copy_ceiling(stack.primary, [body for _, _, body in copied], ceiling)
+            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        whole = (time.perf_counter() - started) * (os.cpu_count() or 1)
+        others = (load.busy_seconds() - busy - (load.cpu_seconds(*mine) - own)) / whole
+        disk = bytes_a_record(stack)
+        memory = memory_growth(stack, memory_requests)
+        stack.standby.stop()
+        for _ in range(max(1, rounds // 2)):
+            one_round(stack, bodies, requests, True, alone)
+        steps = steps_of(stack, bodies, 200)
+        with psycopg.connect(stack.primary.dsn("collector")) as connection:
+            row = connection.execute("select split_part(version(), ' ', 2)").fetchone()
+        postgres = f"Postgres {row[0] if row else ''}"
+    return Findings(ours, alone, base, sizes, ceiling, disk, steps, memory, postgres, max(0.0, others))
 
 
 def main() -> None:
-    """Run all rounds and write the page."""
+    """Run everything and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=400, help="a work and round")
-    parser.add_argument("--memory-requests", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--requests", type=int, default=300, help="a work and round")
+    parser.add_argument("--memory-requests", type=int, default=200_000)
     parser.add_argument("--print-only", action="store_true")
     chosen = parser.parse_args()
-    results: dict[tuple[str, bool], Measured] = {}
-    ceiling, bodies = Measured(), Bodies()
-    with running() as stack:
-        one_round(stack, bodies, 40, {})  # warm-up: caches, plans, first contacts
-        for number in range(chosen.rounds):
-            one_round(stack, bodies, chosen.requests, results)
-            copy_ceiling(stack, bodies, chosen.requests, ceiling)
-            print(f"round {number + 1} of {chosen.rounds}", file=sys.stderr)
-        sizes = bytes_a_record(stack)
-        memory = (*memory_growth(stack, bodies, chosen.memory_requests), chosen.memory_requests)
-    page = report(results, ceiling, sizes, memory)
+    page = render(find(chosen.rounds, chosen.requests, chosen.memory_requests))
     print(page)
     if not chosen.print_only:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
