@@ -168,6 +168,18 @@ def test_who_is_too_slow_is_told_so(server: Server) -> None:
         connection.close()
 
 
+def test_memory_for_half_sent_requests_is_bounded(server: Server) -> None:
+    """Six megabytes half sent where four may wait: the oldest hear at once that there is no room, the others late."""
+    connections = [connect(server) for _ in range(20)]
+    for connection in connections:
+        fat_body(connection)
+    told = ["no room" in str(read_answer(connection)[1]["message"]) for connection in connections]
+    assert 0 < sum(told) < len(connections)
+    assert told[0]
+    for connection in connections:
+        connection.close()
+
+
 FLOODS = {
     "many headers": (431, "header_too_large", b"".join(b"X-%d: y\r\n" % number for number in range(500))),
     "a long header": (431, "header_too_large", b"X-Long: " + b"y" * 9000 + b"\r\n"),
