@@ -103,11 +103,15 @@ def identity(user: ServerUser | None) -> dict[str, Any]:
 
 
 def stop_with_parent(number: int = signal.SIGINT) -> Callable[[], None]:
-    """A preexec function: the kernel signals the child when the process that started it has ended."""
+    """A preexec function: the kernel signals the child when the process that started it has ended.
+
+    The child does not inherit that the signal is ignored, as it is below a script's background job: it would live on.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
     def ask() -> None:
+        signal.signal(number, signal.SIG_DFL)
         libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

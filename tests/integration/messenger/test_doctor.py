@@ -99,7 +99,7 @@ def test_what_is_wrong_beyond_the_node_is_named(node, findings, serve, what, adv
         ({"COLLECTOR_URL": "https://collector.invalid"}, "names", "/etc/resolv.conf"),
         ({"COLLECTOR_URL": "http://127.0.0.1:1"}, "collector", "Check collector_url"),
         ({"PROXY_URL": "http://proxy.invalid:3128"}, "proxy", "the proxy"),
-        ({"DATABASE_URL": "sqlite:////nonexistent/x.sqlite"}, "database", "FUEL_STAT_SENDER_DATABASE_URL"),
+        ({"DATABASE_URL": "sqlite:////dev/null/x.sqlite"}, "database", "FUEL_STAT_SENDER_DATABASE_URL"),
         ({"CA_FILE": "/nonexistent.pem", "COLLECTOR_URL": "https://127.0.0.1:1"}, "TLS", "ca_file"),
     ],
     ids=["name", "address", "proxy", "database", "file"],

@@ -121,8 +121,11 @@ def test_dbt_that_talks_for_too_long_is_stopped(tmp_path):
     assert stopped.value.code == "dbt_timeout"
 
 
-def test_dbt_goes_with_the_task_that_started_it(tmp_path):
-    """After kill -9 of the task no dbt goes on writing into schema build."""
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN], ids=["as usual", "in the background"])
+def test_dbt_goes_with_the_task_that_started_it(tmp_path, handler):
+    """After kill -9 of the task no dbt goes on writing into schema build, also where a script's background job made
+    all below it ignore interrupts.
+    """
     project = fake(tmp_path, "open(target + '/pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
     code = (
         "from pathlib import Path\nfrom warehouse import dbt_runner\n"
@@ -131,7 +134,10 @@ def test_dbt_goes_with_the_task_that_started_it(tmp_path):
     )
     root = Path(dbt_runner.__file__).parents[1]
     task = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+        [sys.executable, "-c", code],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
     )
     mark = project.targets / "marts" / "pid"
     deadline = time.monotonic() + 30

@@ -75,4 +75,6 @@ def test_the_tally_of_a_killed_process_can_be_read(tmp_path: Path) -> None:
         os.chown(found.path, 65534, 65534)
         assert list(tally.left(str(tmp_path), "db")) == []
     mine.remove()
-    assert tally.make("/nonexistent", "db", "x") is None
+    file = tmp_path / "a file"
+    file.write_text("no folder can be made below it, whoever asks")
+    assert tally.make(str(file / "below"), "db", "x") is None
