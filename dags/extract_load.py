@@ -51,7 +51,7 @@ with what was loaded (only after an intended restore, see the runbook).
     doc_md=DOC,
     params={
         "chunk_landings": Param(
-            2000, type="integer", minimum=1, maximum=100000, title="Landed requests a transaction",
+            1000, type="integer", minimum=1, maximum=100000, title="Landed requests a transaction",
             description="Smaller chunks hold less memory and commit more often.",
         ),
         "accept_new_source": Param(
@@ -67,6 +67,7 @@ def extract_load() -> None:
     def extract(params: dict[str, Any], run_id: str) -> dict[str, Any]:
         """Load what is new; skipped when nothing is."""
         from warehouse.extract import Options, run_extract
+        from warehouse.settings import alarm_thresholds
 
         report = run_extract(
             address("collector_standby"),
@@ -75,7 +76,9 @@ def extract_load() -> None:
             primary_dsn=address("collector_primary"),
             reason=run_id.split("__", maxsplit=1)[0],
             options=Options(
-                chunk_landings=params["chunk_landings"], accept_new_source=params["accept_new_source"]
+                chunk_landings=params["chunk_landings"],
+                accept_new_source=params["accept_new_source"],
+                thresholds=alarm_thresholds(),
             ),
         )
         if report.load_id is None or not (report.records or report.contacts or report.removed):

@@ -34,7 +34,6 @@ def extract(
 ) -> None:
     """Load everything that has landed since the last load, from the standby."""
     from warehouse.extract import Options, run_extract
-    from warehouse.extract_alarms import Thresholds
 
     found = _settings()
     report = run_extract(
@@ -46,7 +45,7 @@ def extract(
             chunk_landings=chunk_landings,
             accept_new_source=accept_new_source,
             reason="manual",
-            thresholds=Thresholds(found.lag_alarm_seconds, found.transaction_alarm_seconds),
+            thresholds=found.thresholds(),
         ),
     )
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import structlog
 
 from fuel_stat.errors import OperatorError
 from fuel_stat.settings import from_env, option
+from warehouse.extract_alarms import Thresholds
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class Settings:
         if not pepper:
             raise OperatorError("bad_pepper", "FUEL_STAT_PEPPER is not set: is the stack there? `make up`.")
         return pepper
+
+    def thresholds(self) -> Thresholds:
+        """When the extraction raises an alarm."""
+        return Thresholds(self.lag_alarm_seconds, self.transaction_alarm_seconds)
+
+
+def alarm_thresholds(environ: Mapping[str, str] | None = None) -> Thresholds:
+    """The thresholds alone, for who has the addresses from elsewhere; of this process' environment by default."""
+    return from_env(Settings, os.environ if environ is None else environ).thresholds()
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
