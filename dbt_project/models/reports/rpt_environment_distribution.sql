@@ -1,4 +1,12 @@
--- Current environments of unfiltered installations, counted by one attribute at a time.
+-- Current environments of unfiltered installations, counted by one attribute at a time. Since 6.1 vCenter is a switch
+-- beside the local hypervisor: an environment with both is neither the one nor the other, but "kvm + vcenter".
+{%- set hypervisors -%}
+nullif(concat_ws(
+    ' + ', nullif(environments.hypervisor, 'vcenter'),
+    case when environments.vcenter or environments.hypervisor = 'vcenter' then 'vcenter' end
+), '')
+{%- endset %}
+
 with environments as (
     select
         clusters.*,
@@ -13,7 +21,7 @@ options as (
     {%- for dimension, expression in [
         ('operating_system', 'lower(environments.release_os)'),
         ('openstack_release', 'environments.release_version'),
-        ('hypervisor', 'environments.hypervisor'),
+        ('hypervisor', hypervisors),
         ('size', 'environments.size_class'),
         ('status', 'environments.status'),
         ('mode', 'environments.mode'),
