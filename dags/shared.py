@@ -38,6 +38,7 @@ _FINAL = [
     "warehouse.dbt_runner.DbtError",
     "warehouse.publish.PublicationError",
     "warehouse.errors.IntegrityError",
+    "warehouse.freshness.StaleError",
     "fuel_stat.errors.OperatorError",
 ]
 

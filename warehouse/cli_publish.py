@@ -1,4 +1,4 @@
-"""``fuel-stat warehouse publications | rollback | publish | erase``."""
+"""``fuel-stat warehouse publications | rollback | publish | freshness | erase``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from warehouse.settings import Settings, command_settings
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``fuel-stat warehouse``."""
-    for command in (publications, rollback, publish, erase):
+    for command in (publications, rollback, publish, freshness, erase):
         app.command()(command)
 
 
@@ -75,6 +75,22 @@ def publish(
     places = pipeline.Places(found.warehouse_dsn, found.standby_dsn, found.pepper_bytes())
     done = pipeline.run_all(places, force=force, full_refresh=full_refresh, tell=print)
     print("nothing is new" if done is None else f"publication {done} is published")
+
+
+def freshness(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how old the newest record of each source is; exit 1 where one is older than it may be."""
+    from warehouse import freshness as sources
+    from warehouse import pipeline
+
+    found = sources.check(pipeline.Places(_settings().warehouse_dsn), fail=False, tell=lambda line: None)
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        print("\n".join(one.sentence for one in found) or "nothing was loaded yet")
+    if any(one.is_stale for one in found):
+        raise typer.Exit(1)
 
 
 def erase(

@@ -12,7 +12,9 @@ from fuel_stat.stack.airflow_api import AirflowApi, Run
 #: The DAG that brings the data, and the one that its asset event starts.
 EXTRACT, BUILD = "extract_load", "build_marts"
 #: All DAGs that a complete stack has running.
-DAGS = (EXTRACT, BUILD, "backfill", "backup_collector", "maintain_partitions", "watch_nodes")
+DAGS = (
+    EXTRACT, BUILD, "backfill", "backup_collector", "maintain_partitions", "watch_nodes", "watch_sources",
+)  # fmt: skip
 #: At most one task at a time reads the standby, and one writes the marts.
 POOLS: Mapping[str, int] = {"standby": 1, "warehouse": 1}
 
