@@ -1,4 +1,23 @@
-{# What was just built is joined at once: without statistics the planner guesses, and guesses nested loops. #}
+{# What was just built is joined at once: without statistics the planner guesses, and guesses nested loops. What was
+   there before is looked at again when a tenth of it has changed, as autovacuum would. A sample of 7,500 rows says
+   what the models need; the server's own target reads four times as much of a large table. #}
 {% macro analyze_table() -%}
-{%- if model.config.materialized != 'view' -%}analyze {{ this }}{%- endif -%}
+{%- if model.config.materialized != 'view' -%}
+do $$
+begin
+    if (
+        select
+            tables.reltuples < 0
+            or changed.n_mod_since_analyze + now_changed.n_tup_ins + now_changed.n_tup_del > tables.reltuples / 10
+        from pg_class as tables
+        inner join pg_stat_all_tables as changed on tables.oid = changed.relid
+        inner join pg_stat_xact_all_tables as now_changed on tables.oid = now_changed.relid
+        where tables.oid = '{{ this }}'::regclass
+    ) then
+        set local default_statistics_target = 25;
+        analyze {{ this }};
+    end if;
+end
+$$
+{%- endif -%}
 {%- endmacro %}

@@ -1,15 +1,14 @@
 {# The rows of an incremental model that this run replaced, for its tests; all rows on a first build. #}
-{% macro tested_rows(model, touched_from, replaced_on) -%}
-{%- if touched_from and execute and touched_anything() -%}
+{% macro tested_rows(model) -%}
+{%- set node = graph.nodes.get('model.' ~ project_name ~ '.' ~ model.identifier) if execute else none -%}
+{%- if node and node.config.get('touched_from') and touched_anything() -%}
 (
         select found.*
         from {{ target.schema }}.int_installations_touched as touched
         cross join lateral (
             select tested.*
             from {{ model }} as tested
-            where
-                tested.installation_key = touched.installation_key
-                and tested.{{ replaced_on }} >= touched.{{ touched_from }}
+            where {{ is_replaced('tested', node.config) }}
             offset 0
         ) as found
     )

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='replace_touched',
     touched_from='snapshot_from_day',
-    replaced_on='replaced.week_start + 6',
+    replaced_on='week_start',
+    lasts_days=6,
     indexes=[{'columns': ['installation_key', 'week_start']}]
 ) }}
 

@@ -3,7 +3,7 @@
     incremental_strategy='replace_touched',
     touched_from='structure_from',
     replaced_on='valid_from',
-    indexes=[{'columns': ['installation_key', 'valid_from']}]
+    indexes=[{'columns': ['installation_key', 'valid_from']}, {'columns': ['installation_key', 'valid_to_day']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}

@@ -8,6 +8,13 @@
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
+{%- set touched_versions = touched_rows(
+    ref('int_structures_versioned'), 'structure_from', 'scanned.valid_from >= touched.structure_from'
+) %}
+{%- set touched_clusters = touched_rows(
+    ref('int_clusters_unpacked'), 'structure_from', 'scanned.received_at >= touched.structure_from'
+) %}
+
 with plugins as (
     select
         structures.installation_key,
@@ -37,13 +44,13 @@ select distinct
     plugins.plugin_version,
     plugins.package_version
 from plugins
-inner join {{ ref('int_structures_versioned') }} as versions
+inner join {{ touched_versions if is_incremental() else ref('int_structures_versioned') }} as versions
     on
         plugins.landing_id = versions.landing_id
         and plugins.position = versions.position
         -- Two structures of one instant: the later one stands.
         and (versions.valid_to is null or versions.valid_to > versions.valid_from)
-inner join {{ ref('int_clusters_unpacked') }} as clusters
+inner join {{ touched_clusters if is_incremental() else ref('int_clusters_unpacked') }} as clusters
     on
         plugins.landing_id = clusters.landing_id
         and plugins.position = clusters.structure_position

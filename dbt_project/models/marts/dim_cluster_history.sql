@@ -2,8 +2,9 @@
     materialized='incremental',
     incremental_strategy='replace_touched',
     touched_from='structure_from',
-    replaced_on="coalesce(replaced.valid_to, 'infinity')",
-    indexes=[{'columns': ['installation_key']}, {'columns': ['cluster_key', 'valid_from']}]
+    replaced_on='valid_to',
+    open_ended=true,
+    indexes=[{'columns': ['installation_key', 'valid_to']}, {'columns': ['cluster_key', 'valid_from']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}
@@ -16,6 +17,14 @@
 ] + cluster_switches() %}
 {%- set touched_clusters = touched_rows(
     ref('int_clusters_unpacked'), 'structure_from', 'scanned.received_at >= touched.structure_from'
+) %}
+{%- set touched_versions = touched_rows(
+    ref('int_structures_versioned'), 'structure_from', 'scanned.valid_from >= touched.structure_from'
+) %}
+{%- set going_on = touched_rows(
+    this, 'structure_from',
+    'scanned.valid_from < touched.structure_from'
+    ~ ' and (scanned.valid_to >= touched.structure_from or scanned.valid_to is null)'
 ) %}
 
 with versions as (
@@ -32,7 +41,7 @@ with versions as (
         clusters.{{ attribute }}{% if not loop.last %},{% endif %}
         {%- endfor %}
     from {{ touched_clusters if is_incremental() else ref('int_clusters_unpacked') }} as clusters
-    inner join {{ ref('int_structures_versioned') }} as structures
+    inner join {{ touched_versions if is_incremental() else ref('int_structures_versioned') }} as structures
         on
             clusters.installation_key = structures.installation_key
             and clusters.received_at = structures.valid_from
@@ -49,17 +58,12 @@ with versions as (
         kept.cluster_key,
         kept.cluster_id,
         kept.valid_from,
-        touched.structure_from as valid_to,
-        touched.structure_from,
+        kept.structure_from as valid_to,
+        kept.structure_from,
         {%- for attribute in attributes %}
         kept.{{ attribute }}{% if not loop.last %},{% endif %}
         {%- endfor %}
-    from {{ this }} as kept
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            kept.installation_key = touched.installation_key
-            and kept.valid_from < touched.structure_from
-            and coalesce(kept.valid_to, 'infinity') >= touched.structure_from
+    from {{ going_on }} as kept
     {%- endif %}
 ),
 

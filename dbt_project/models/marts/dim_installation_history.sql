@@ -2,11 +2,21 @@
     materialized='incremental',
     incremental_strategy='replace_touched',
     touched_from='structure_from',
-    replaced_on="coalesce(replaced.valid_to, 'infinity')",
+    replaced_on='valid_to',
+    open_ended=true,
     indexes=[{'columns': ['installation_key', 'valid_from']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}
+
+{%- set touched_versions = touched_rows(
+    ref('int_structures_versioned'), 'structure_from', 'scanned.valid_from >= touched.structure_from'
+) %}
+{%- set going_on = touched_rows(
+    this, 'structure_from',
+    'scanned.valid_from < touched.structure_from'
+    ~ ' and (scanned.valid_to >= touched.structure_from or scanned.valid_to is null)'
+) %}
 
 -- Versions that say the same of these attributes are one row.
 {%- set attributes = [
@@ -21,13 +31,7 @@ with versions as (
         structures.{{ attribute }},
         {%- endfor %}
         1 as first_number
-    from {{ ref('int_structures_versioned') }} as structures
-    {%- if is_incremental() %}
-inner join {{ ref('int_installations_touched') }} as touched
-    on
-        structures.installation_key = touched.installation_key
-        and structures.valid_from >= touched.structure_from
-    {%- endif %}
+    from {{ touched_versions if is_incremental() else ref('int_structures_versioned') }} as structures
     where structures.valid_to is null or structures.valid_to > structures.valid_from
     {%- if is_incremental() %}
     -- The row that holds when the touched versions begin: it may go on in them.
@@ -39,12 +43,7 @@ inner join {{ ref('int_installations_touched') }} as touched
         kept.{{ attribute }},
         {%- endfor %}
         kept.version_number
-    from {{ this }} as kept
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            kept.installation_key = touched.installation_key
-            and kept.valid_from < touched.structure_from
-            and coalesce(kept.valid_to, 'infinity') >= touched.structure_from
+    from {{ going_on }} as kept
     {%- endif %}
 ),
 

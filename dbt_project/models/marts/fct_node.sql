@@ -11,6 +11,13 @@
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
+{%- set touched_versions = touched_rows(
+    ref('int_structures_versioned'), 'structure_from', 'scanned.valid_from >= touched.structure_from'
+) %}
+{%- set touched_clusters = touched_rows(
+    ref('int_clusters_unpacked'), 'structure_from', 'scanned.received_at >= touched.structure_from'
+) %}
+
 with clusters as (
     select
         structures.installation_key,
@@ -80,9 +87,9 @@ select
     {{ json_array_length('named.meta', 'interfaces') }} as interfaces_count,
     {{ json_array_length('named.node', 'bond_interfaces') }} as bonds_count
 from named
-inner join {{ ref('int_structures_versioned') }} as versions
+inner join {{ touched_versions if is_incremental() else ref('int_structures_versioned') }} as versions
     on named.landing_id = versions.landing_id and named.position = versions.position
-left join {{ ref('int_clusters_unpacked') }} as clusters
+left join {{ touched_clusters if is_incremental() else ref('int_clusters_unpacked') }} as clusters
     on
         named.landing_id = clusters.landing_id
         and named.position = clusters.structure_position

@@ -9,7 +9,8 @@
 -- depends_on: {{ ref('int_installations_touched') }}
 
 {%- set touched_spans = touched_rows(
-    ref('fct_workload_span'), 'workload_from_day', "coalesce(scanned.next_day, 'infinity') > touched.workload_from_day"
+    ref('fct_workload_span'), 'workload_from_day',
+    '(scanned.next_day > touched.workload_from_day or scanned.next_day is null)'
 ) %}
 
 -- Each record is repeated until a newer one or the installation's last contact.

@@ -11,6 +11,11 @@
 {%- set touched_days = touched_rows(
     ref('fct_workload_daily'), 'workload_from_day', 'scanned.stats_on_date >= touched.workload_from_day'
 ) %}
+{%- set told = looked_up(
+    ref('fct_workload_record'),
+    'found.installation_key = spoken.installation_key and found.external_id = spoken.external_id'
+    ~ ' and found.resource_type = spoken.resource_type'
+) %}
 
 with daily as (
     select days.*
@@ -32,12 +37,17 @@ records as (
         recorded.resource_type,
         recorded.version_info,
         recorded.resource_data
+    {%- if is_incremental() %}
+    from spoken
+    cross join lateral {{ told }} as recorded
+    {%- else %}
     from {{ ref('fct_workload_record') }} as recorded
     inner join spoken
         on
             recorded.installation_key = spoken.installation_key
             and recorded.external_id = spoken.external_id
             and recorded.resource_type = spoken.resource_type
+    {%- endif %}
 ),
 
 -- Old nodes sent removals with only id and time: these say nothing of the resource and are left out. One removed

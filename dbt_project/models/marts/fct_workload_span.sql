@@ -2,14 +2,20 @@
     materialized='incremental',
     incremental_strategy='replace_touched',
     touched_from='workload_from_day',
-    replaced_on="coalesce(replaced.next_day, 'infinity')",
-    indexes=[{'columns': ['installation_key', 'record_day']}]
+    replaced_on='next_day',
+    open_ended=true,
+    indexes=[{'columns': ['installation_key', 'next_day']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
 {%- set touched_records = touched_rows(
     ref('fct_workload_record'), 'workload_from_day', 'scanned.record_day >= touched.workload_from_day'
+) %}
+{%- set going_on = touched_rows(
+    this, 'workload_from_day',
+    'scanned.record_day < touched.workload_from_day'
+    ~ ' and (scanned.next_day >= touched.workload_from_day or scanned.next_day is null)'
 ) %}
 
 -- Two records of one cluster, type and day: the one updated last speaks for the day.
@@ -45,12 +51,7 @@ series as (
         kept.{{ column }},
         {%- endfor %}
         kept.is_repeated as was_repeated
-    from {{ this }} as kept
-    inner join {{ ref('int_installations_touched') }} as touched
-        on
-            kept.installation_key = touched.installation_key
-            and kept.record_day < touched.workload_from_day
-            and coalesce(kept.next_day, 'infinity') >= touched.workload_from_day
+    from {{ going_on }} as kept
     {%- endif %}
 ),
 

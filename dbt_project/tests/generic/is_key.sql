@@ -1,13 +1,13 @@
 {# Assert that the columns identify a row: together unique, each present, and so the other required columns.
    Where the contract has the database hold the key, it is enough that it does; else the rows are looked at, those of
    an incremental model where this run touched it. #}
-{% test is_key(model, columns, required=[], touched_from=none, replaced_on=none) %}
+{% test is_key(model, columns, required=[]) %}
 {%- set held = key_is_held(model, columns) -%}
 {%- set present = (required if held else columns + required) | unique | list -%}
 with
 {%- if present %} looked_at as (
     select {{ (columns + required) | unique | join(', ') }}
-    from {{ tested_rows(model, touched_from, replaced_on) }} as tested
+    from {{ tested_rows(model) }} as tested
 ),
 {%- endif %}
 

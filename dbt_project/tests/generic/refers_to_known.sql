@@ -1,10 +1,10 @@
 {# Assert that each reference that is not null is found where it points to. One query a model. #}
-{% test refers_to_known(model, references, touched_from=none, replaced_on=none) %}
+{% test refers_to_known(model, references) %}
 {%- for reference in references %}
 select
     '{{ reference.column }}' as violation,
     count(*) as occurrences
-from {{ tested_rows(model, touched_from, replaced_on) }} as looked_at
+from {{ tested_rows(model) }} as looked_at
 where
     looked_at.{{ reference.column }} is not null
     {%- if reference.where %}

@@ -16,7 +16,8 @@ from warehouse import dbt_runner
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DAGS = {
-    "extract_load", "build_marts", "backfill", "backup_collector", "maintain_partitions", "watch_nodes", "watch_sources",
+    "extract_load", "build_marts", "backfill", "backup_collector", "maintain_partitions", "watch_nodes",
+    "watch_sources",
 }  # fmt: skip
 # In a process of its own: Airflow changes logging, warnings and the environment of whoever imports it.
 LOADER = """

@@ -1,0 +1,60 @@
+"""How the models' tables are kept: their statistics, and the order in which their keys are held."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.dbt.warehouse import Warehouse
+
+pytestmark = pytest.mark.slow
+LOOKED_AT = "select analyze_count from pg_stat_all_tables where relid = 'build.fct_action'::regclass"
+
+
+def test_statistics_are_renewed_when_a_tenth_has_changed(golden_warehouse: Warehouse) -> None:
+    """A run that changes little does not look through a large table; one that finds much changed does."""
+
+    def looked_at_by_a_run() -> int:
+        [(before,)] = golden_warehouse.query(LOOKED_AT)
+        assert golden_warehouse.dbt("run", "--select", "fct_action").success
+        [(after,)] = golden_warehouse.query(LOOKED_AT)
+        return int(after - before)
+
+    some = (
+        "update build.fct_action set tier = tier where ctid in (select ctid from build.fct_action limit %s)"
+    )
+    [(rows,)] = golden_warehouse.query("select count(*) from build.fct_action")
+    golden_warehouse.execute(
+        "alter table build.fct_action set (autovacuum_enabled = off)", "analyze build.fct_action"
+    )
+    golden_warehouse.execute(some % (rows // 20))
+    assert looked_at_by_a_run() == 0
+    golden_warehouse.execute(some % (rows // 10))
+    assert looked_at_by_a_run() == 1
+
+
+def test_every_table_that_models_read_has_statistics(golden_warehouse: Warehouse) -> None:
+    """A table without them is joined by guesses: what was built anew was looked at, however small."""
+    unknown = """
+        select c.relname from pg_class as c
+        where c.relnamespace = 'build'::regnamespace and c.relkind = 'r' and c.relname ~ '^(int|dim|fct|bridge)_'
+            and c.reltuples <> 0
+            and not exists (select from pg_stats as s where s.schemaname = 'build' and s.tablename = c.relname)
+    """
+    assert golden_warehouse.query(unknown) == []
+
+
+def test_days_that_are_added_lie_together(golden_warehouse: Warehouse) -> None:
+    """The keys of what grows by the day begin with the day: a new day then touches the same few pages of the key's
+    index, however much history is before it."""
+    daily = {
+        "fct_cluster_snapshot": "snapshot_day",
+        "fct_workload_daily": "stats_on_date",
+        "fct_workload_resource": "stats_on_date",
+    }
+    first = """
+        select c.conrelid::regclass::text, a.attname from pg_constraint as c
+        inner join pg_attribute as a on c.conrelid = a.attrelid and c.conkey[1] = a.attnum
+        where c.contype = 'p' and c.connamespace = 'build'::regnamespace
+    """
+    found = dict(golden_warehouse.query(first))
+    assert {name: found[f"build.{name}"] for name in daily} == daily
