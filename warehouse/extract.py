@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from fuel_stat import log
 from warehouse.drift import scan_drift
 from warehouse.errors import ExtractionError
-from warehouse.extract_alarms import Alarm, Thresholds, alarms_of, oldest_transaction
+from warehouse.extract_alarms import Alarm, Thresholds, alarms_of, holder_before, oldest_transaction
 from warehouse.extract_chunk import Chunk, load_chunk
 from warehouse.extract_lanes import Lanes
 from warehouse.extract_report import LoadReport
@@ -66,7 +66,6 @@ class _Run:
         self.report = LoadReport((), 0, 0)
         self._attempt = 0
         self._settled = False
-        self._holder: tuple[int, dict[str, Any] | None] = (-1, None)
 
     def go(self, connection: psycopg.Connection[Any]) -> LoadReport:
         """Check the windows, compare again where they disagree, then load what is new."""
@@ -164,10 +163,11 @@ class _Run:
             raise ExtractionError(
                 "source_went_back", "The source lost history while it was read; the next run compares again."
             )
-        if self._holder[0] != snapshot.xmin:
-            self._holder = (snapshot.xmin, oldest_transaction(snapshot, self.primary_dsn))
-        holder = self._holder[1]
-        found = alarms_of(connection, snapshot, holder, self.options.thresholds)
+        holder = None
+        if snapshot.xmin < snapshot.xmax:
+            moves = source.max_xid(start, end) is not None
+            holder = oldest_transaction(snapshot, self.primary_dsn, holder_before(connection), moves=moves)
+        found = alarms_of(snapshot, holder, self.options.thresholds)
         return Chunk(start, end, self.options.reason, holder, found)
 
 

@@ -7,12 +7,14 @@ number; the primary knows database, process and application.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from warehouse.extract_source import Snapshot
+
+ASK_AGAIN = timedelta(seconds=10)
 
 _HOLDER = """
 select datname as database, pid, application_name as application, usename as role, state,
@@ -48,58 +50,79 @@ class Alarm:
         return asdict(self)
 
 
-def oldest_transaction(snapshot: Snapshot, primary_dsn: str | None) -> dict[str, Any] | None:
-    """Who holds the window; None when nobody does.
+def oldest_transaction(
+    snapshot: Snapshot, primary_dsn: str | None, before: dict[str, Any] | None, *, moves: bool
+) -> dict[str, Any] | None:
+    """Who holds the window; None when nobody does, that is when nothing that is committed has to wait.
 
-    Keys: ``xid``, ``transactions_behind``, ``seen_at``, and from the primary, where it can be asked: ``database``,
-    ``pid``, ``application``, ``role``, ``state``, ``seconds``, ``prepared``. ``unknown`` says why they are missing.
+    The primary is asked only when a window stands still, and about one transaction every ten seconds at most: a
+    connection costs it more than landing a request does.
+
+    Args:
+        before: what the load before said (see :func:`holder_before`).
+        moves: whether the window brings anything. While it does, whoever is in flight is mostly gone by the next one.
+
+    Keys: ``xid``, ``transactions_behind``, ``first_seen_at``, ``seen_at``, ``seconds`` (open since), and from the
+    primary, where it was asked: ``database``, ``pid``, ``application``, ``role``, ``state``, ``prepared``.
+    ``unknown`` says why they are missing.
     """
-    # The standby's xmax follows what has ended: a transaction that nothing overtook yet is not below it.
-    overtaken = snapshot.xmin < snapshot.xmax
-    if primary_dsn is None and not overtaken:
+    # The standby's xmax follows what has ended: a transaction that nothing overtook holds nothing back.
+    if snapshot.xmin >= snapshot.xmax:
         return None
+    now = datetime.now(UTC)
+    same = before if before is not None and before["xid"] == snapshot.xmin else {}
+    first = same.get("first_seen_at") or now.isoformat()
     holder: dict[str, Any] = {
         "xid": snapshot.xmin,
         "transactions_behind": snapshot.xmax - snapshot.xmin,
-        "seen_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "first_seen_at": first,
+        "seen_at": now.isoformat(),
+        "seconds": (now - datetime.fromisoformat(first)).total_seconds(),
     }
+    if moves:
+        return {**holder, "unknown": "the window moved: the primary was not asked"}
     if primary_dsn is None:
         return {**holder, "unknown": "the primary's address was not given"}
+    if "database" in same and now - datetime.fromisoformat(same["seen_at"]) < ASK_AGAIN:
+        return {**same, "transactions_behind": holder["transactions_behind"]}
+    return {**holder, **_asked(primary_dsn, snapshot.xmin)}
+
+
+def _asked(primary_dsn: str, xid: int) -> dict[str, Any]:
     try:
         with psycopg.connect(primary_dsn, connect_timeout=3, autocommit=True) as connection:
-            cursor = connection.execute(_HOLDER, {"xid": snapshot.xmin % 2**32})
+            cursor = connection.execute(_HOLDER, {"xid": xid % 2**32})
             row = cursor.fetchone()
             names = [column.name for column in cursor.description or ()]
     except psycopg.Error as error:
-        reason = f"the primary could not be asked: {' '.join(str(error).split())}"
-        return {**holder, "unknown": reason} if overtaken else None
+        return {"unknown": f"the primary could not be asked: {' '.join(str(error).split())}"}
     if row is None:
-        return {**holder, "unknown": "it has ended on the primary since"} if overtaken else None
-    return {**holder, **dict(zip(names, row, strict=True))}
+        return {"unknown": "it has ended on the primary since"}
+    return dict(zip(names, row, strict=True))
 
 
-def alarms_of(
-    connection: psycopg.Connection[Any],
-    snapshot: Snapshot,
-    holder: dict[str, Any] | None,
-    thresholds: Thresholds,
-) -> tuple[Alarm, ...]:
-    """The alarms of a run. Where the primary could not be asked, earlier loads tell since when a transaction holds."""
+def holder_before(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
+    """Who held the window at the latest load."""
+    row = connection.execute(
+        "select oldest_transaction from ops.load where state = 'loaded' and mode = 'window'"
+        " order by load_id desc limit 1"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def alarms_of(snapshot: Snapshot, holder: dict[str, Any] | None, thresholds: Thresholds) -> tuple[Alarm, ...]:
+    """The alarms of a run. Where the primary could not be asked, a transaction counts from when it was first seen."""
     alarms = []
     if (snapshot.lag_seconds or 0.0) > thresholds.lag_seconds:
         alarms.append(Alarm("standby_lags", f"The standby's replay is {snapshot.lag_seconds:.0f} s behind."))
-    if holder is not None:
-        seconds = holder.get("seconds")
-        if seconds is None:
-            seconds = holder["seconds"] = _held_since(connection, holder["xid"])
-        if seconds > thresholds.transaction_seconds:
-            alarms.append(
-                Alarm(
-                    "window_held",
-                    f"Transaction {holder['xid']} {_who(holder)} has been open for {seconds:.0f} s;"
-                    " nothing committed after it started can be extracted until it ends.",
-                )
+    if holder is not None and holder["seconds"] > thresholds.transaction_seconds:
+        alarms.append(
+            Alarm(
+                "window_held",
+                f"Transaction {holder['xid']} {_who(holder)} has been open for {holder['seconds']:.0f} s;"
+                " nothing committed after it started can be extracted until it ends.",
             )
+        )
     return tuple(alarms)
 
 
@@ -110,13 +133,3 @@ def _who(holder: dict[str, Any]) -> str:
     if holder["prepared"]:
         return f"{place}, prepared as {holder['application']!r}"
     return f"{place}, process {holder['pid']}, application {holder['application']!r}"
-
-
-def _held_since(connection: psycopg.Connection[Any], xid: int) -> float:
-    row = connection.execute(
-        "select coalesce(extract(epoch from clock_timestamp() - min(started_at)), 0)::double precision"
-        " from ops.load where (oldest_transaction ->> 'xid')::bigint = %s"
-        " and started_at > now() - interval '7 days'",
-        (xid,),
-    ).fetchone()
-    return float(row[0]) if row else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from itertools import pairwise
 from typing import Any
@@ -13,13 +14,15 @@ from warehouse.errors import ExtractionError
 from warehouse.extract import LoadReport, Options, run_extract
 
 
-def load(pair: Any, analytic: Any, pepper: bytes, **options: Any) -> LoadReport:
+def load(
+    pair: Any, analytic: Any, pepper: bytes, *, primary_dsn: str | None = None, **options: Any
+) -> LoadReport:
     pair.wait_replayed()
     return run_extract(
         pair.dsn("fuel_extract", standby=True),
         analytic.dsn("fuel_warehouse"),
         pepper,
-        primary_dsn=pair.dsn("fuel_admin"),
+        primary_dsn=primary_dsn or pair.dsn("fuel_admin"),
         options=Options(**{"backoff_seconds": 0.05, **options}),
     )
 
@@ -129,20 +132,55 @@ def test_who_holds_the_window_is_alarmed(
     assert "window_held" in (tmp_path / "metrics" / "pipeline.prom").read_text()
 
 
-def test_a_prepared_transaction_is_named(analytic_db):
+def test_a_prepared_transaction_is_named():
     """Where the holder is a prepared transaction that nobody finishes, the alarm says its name."""
     from warehouse.extract_alarms import Snapshot, Thresholds, alarms_of
 
     holder = {"xid": 7, "database": "postgres", "role": "r", "pid": None, "application": "gid-1", "prepared": True,
               "seconds": 3.0}  # fmt: skip
     snapshot = Snapshot(7, 9, True, "1", 1, 400.0)
-    with psycopg.connect(analytic_db.dsn()) as connection:
-        alarms = alarms_of(connection, snapshot, holder, Thresholds(transaction_seconds=2))
-        assert [alarm.code for alarm in alarms] == ["standby_lags", "window_held"]
-        assert "in database postgres, role r, prepared as 'gid-1' has been open for 3 s" in alarms[1].sentence
-        unknown = {"xid": 7, "unknown": "the primary's address was not given", "seconds": 3.0}
-        (_, alarm) = alarms_of(connection, snapshot, unknown, Thresholds(transaction_seconds=2))
-        assert "(the primary's address was not given)" in alarm.sentence
+    alarms = alarms_of(snapshot, holder, Thresholds(transaction_seconds=2))
+    assert [alarm.code for alarm in alarms] == ["standby_lags", "window_held"]
+    assert "in database postgres, role r, prepared as 'gid-1' has been open for 3 s" in alarms[1].sentence
+    unknown = {"xid": 7, "unknown": "the primary's address was not given", "seconds": 3.0}
+    (_, alarm) = alarms_of(snapshot, unknown, Thresholds(transaction_seconds=2))
+    assert "(the primary's address was not given)" in alarm.sentence
+
+
+def sessions(primary: Any, database: str) -> int:
+    """How many sessions a database has had. A backend reports when it ends, a moment after its client is gone."""
+    time.sleep(0.5)
+    with psycopg.connect(primary.dsn("postgres")) as connection:
+        row = connection.execute("select sessions from pg_stat_database where datname = %s", (database,))
+        return row.fetchone()[0]
+
+
+def test_the_primary_is_asked_only_who_holds_a_window_that_stands(
+    collector_pair, analytic_db, collector, module, pepper
+):
+    """While the window moves or nothing waits, extraction leaves the primary alone; one that stands still it asks
+    about once in ten seconds, and what it said is repeated with the next loads."""
+    # Any database of the primary can tell: one that nobody else uses counts the questions.
+    asked_at = {"primary_dsn": collector_pair.primary.dsn("template1", "fuel_admin")}
+    before = sessions(collector_pair.primary, "template1")
+    with collector.connect() as slow, collector.connect() as quick:
+        collector.land(quick, "quick", [module.action("quick", 1)])
+        quick.commit()
+        assert load(collector_pair, analytic_db, pepper, **asked_at).records == 1
+        assert load(collector_pair, analytic_db, pepper, **asked_at).oldest_transaction is None
+        for number in (2, 3):
+            collector.land(quick, "quick", [module.action("quick", number)])
+            quick.commit()
+            if number == 2:
+                collector.land(slow, "slow", [module.action("slow", 1)])
+        moved = load(collector_pair, analytic_db, pepper, **asked_at)
+        assert moved.records == 1
+        assert moved.oldest_transaction["unknown"] == "the window moved: the primary was not asked"
+        assert sessions(collector_pair.primary, "template1") == before
+        held = [load(collector_pair, analytic_db, pepper, **asked_at).oldest_transaction for _ in range(3)]
+        assert [holder["pid"] for holder in held] == [slow.info.backend_pid] * 3
+        assert held[2]["first_seen_at"] == moved.oldest_transaction["first_seen_at"]
+        assert sessions(collector_pair.primary, "template1") == before + 1
 
 
 def test_a_backlog_is_chunked(collector_pair, analytic_db, collector, module, pepper):
