@@ -35,10 +35,11 @@ from fuel_stat.postgres.roles import ANALYTIC_ROLES
 
 RECORDS_A_LANDING = 100
 TRANSACTION_RECORDS = 20_000
-_ENCODE = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 SETTINGS: dict[str, str | int] = {
     "shared_buffers": "256MB", "max_wal_size": "8GB", "wal_level": "replica", "max_wal_senders": 8,
-    "hot_standby": "on", "synchronous_commit": "off", "timezone": "UTC", "max_slot_wal_keep_size": "16GB",
+    "hot_standby": "on", "hot_standby_feedback": "on", "wal_receiver_status_interval": "1s",
+    "synchronous_commit": "off", "timezone": "UTC", "max_slot_wal_keep_size": "16GB",
 }  # fmt: skip
 
 
@@ -121,20 +122,19 @@ def prepare(primary: Cluster) -> None:
         connection.execute("grant select on collector.bare to fuel_extract")
 
 
-def land(primary: Cluster, numbers: range, *, bare: bool = True) -> None:
+def land(primary: Cluster, numbers: range) -> None:
     """These records, 100 a landed request of one node, and the same (without the node's uid) one a row."""
     compressor = zstandard.ZstdCompressor(level=1)
     with psycopg.connect(primary.dsn("collector", "fuel_admin"), autocommit=True) as connection:
         for start in range(numbers.start, numbers.stop, TRANSACTION_RECORDS):
             part = range(start, min(start + TRANSACTION_RECORDS, numbers.stop))
             with connection.transaction():
-                _land_part(connection, compressor, part, bare=bare)
-        if bare:
-            connection.execute("vacuum analyze")
+                _land_part(connection, compressor, part)
+        connection.execute("vacuum analyze")
 
 
 def _land_part(
-    connection: psycopg.Connection[Any], compressor: zstandard.ZstdCompressor, numbers: range, *, bare: bool
+    connection: psycopg.Connection[Any], compressor: zstandard.ZstdCompressor, numbers: range
 ) -> None:
     rows: list[bytes] = []
     with (
@@ -146,21 +146,19 @@ def _land_part(
         for start in range(numbers.start, numbers.stop, RECORDS_A_LANDING):
             part = range(start, min(start + RECORDS_A_LANDING, numbers.stop))
             uid, landing_id = f"bench-node-{start // RECORDS_A_LANDING % 5000:06}", uuid.uuid4()
-            texts = [_ENCODE({"external_id": n, "body": body(n)}) for n in part]
-            member = _ENCODE({"master_node_uid": uid})[:-1]
+            texts = [encode({"external_id": n, "body": body(n)}) for n in part]
+            member = encode({"master_node_uid": uid})[:-1]
             document = b"[%s]" % b",".join(b"%s,%s" % (member, text[1:]) for text in texts)
             payload = compressor.compress(document)
             copy.write_row((landing_id, node_id(uid), uid, "action_logs", len(part), len(document), payload))
-            if bare:
-                # The texts have neither backslashes nor tabs, so they are COPY's text format as they are.
-                rows += [
-                    b"%b\t%d\t0\t%b\tnow\t0\t%b\n"
-                    % (str(landing_id).encode(), position, str(node_id(uid)).encode(), text)
-                    for position, text in enumerate(texts)
-                ]
-    if bare:
-        with connection.cursor() as cursor, cursor.copy("copy collector.bare from stdin") as copy:
-            copy.write(b"".join(rows))
+            # The texts have neither backslashes nor tabs, so they are COPY's text format as they are.
+            rows += [
+                b"%b\t%d\t0\t%b\tnow\t0\t%b\n"
+                % (str(landing_id).encode(), position, str(node_id(uid)).encode(), text)
+                for position, text in enumerate(texts)
+            ]
+    with connection.cursor() as cursor, cursor.copy("copy collector.bare from stdin") as copy:
+        copy.write(b"".join(rows))
 
 
 def wait_replayed(primary: Cluster, standby: Cluster) -> None:

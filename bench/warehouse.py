@@ -10,10 +10,8 @@ import logging
 import multiprocessing
 import os
 import platform
-import resource
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,18 +22,17 @@ import psycopg
 import structlog
 
 from bench.landed import RECORDS_A_LANDING, cpu_seconds, land, prepare, servers, wait_replayed
+from bench.warehouse_primary import PEPPER, compare
+from bench.warehouse_primary import page as primary_page
 from fuel_stat.postgres import Cluster
 from warehouse.drift import scan_drift
 from warehouse.extract import Options, run_extract
 
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "warehouse-extract.md"
-PEPPER = bytes(range(32))
 ROUNDS = 2
 SMALL_BACKLOG = 100_000
 BUFFER_BYTES = 256 * 1024
-LOAD_SECONDS = 8.0
 DRIFT_SECONDS = 5.0
-LANDINGS_A_SECOND = 40
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,15 @@ def _child(work: Callable[[str, str], None], source: str, target: str, answer: A
     begun, cpu = time.monotonic(), time.process_time()
     work(source, target)
     seconds, client = time.monotonic() - begun, time.process_time() - cpu
-    answer.put(Measured(seconds, client, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    answer.put(Measured(seconds, client, _peak()))
+
+
+def _peak() -> float:
+    """This process' largest resident size in MB; getrusage's would be that of the parent where that was larger."""
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")
+    )
+    return int(line.split()[1]) / 1024
 
 
 def measure(work: Callable[[str, str], None], standby: Cluster, analytic: Cluster, records: int) -> Measured:
@@ -124,59 +129,6 @@ def _empty(analytic: Cluster) -> None:
         connection.execute("checkpoint")
 
 
-@dataclass(frozen=True)
-class PrimaryLoad:
-    """What a steady stream of landed requests cost the primary: CPU seconds and blocks touched, a request."""
-
-    requests: int
-    cpu: float
-    blocks: float
-    extracted: int
-
-
-def primary_load(
-    primary: Cluster, standby: Cluster, analytic: Cluster, first: int, *, extract: bool
-) -> PrimaryLoad:
-    """Land a steady stream for some seconds, with or without extraction after extraction beside it."""
-    extracted, stop = 0, threading.Event()
-
-    def extractions() -> None:
-        nonlocal extracted
-        while not stop.is_set():
-            report = run_extract(
-                standby.dsn("collector", "fuel_extract"), analytic.dsn("analytic", "fuel_warehouse"), PEPPER,
-                primary_dsn=primary.dsn("collector", "fuel_admin"), options=Options(drift_seconds=0),
-            )  # fmt: skip
-            extracted += report.records
-
-    beside = threading.Thread(target=extractions)
-    cpu, blocks = cpu_seconds(primary), _blocks(primary)
-    if extract:
-        beside.start()
-    begun, requests = time.monotonic(), 0
-    while (passed := time.monotonic() - begun) < LOAD_SECONDS:
-        if requests < passed * LANDINGS_A_SECOND:
-            land(primary, range(first, first + RECORDS_A_LANDING), bare=False)
-            first += RECORDS_A_LANDING
-            requests += 1
-        else:
-            time.sleep(0.002)
-    used, touched = cpu_seconds(primary) - cpu, _blocks(primary) - blocks
-    stop.set()
-    if extract:
-        beside.join()
-    return PrimaryLoad(requests, used / requests, touched / requests, extracted)
-
-
-def _blocks(primary: Cluster) -> int:
-    with psycopg.connect(primary.dsn("postgres")) as connection:
-        connection.execute("select pg_stat_clear_snapshot()")
-        row = connection.execute(
-            "select blks_hit + blks_read from pg_stat_database where datname = 'collector'"
-        ).fetchone()
-    return int(row[0]) if row else 0
-
-
 def main(records: int) -> None:
     """Measure and write the page."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -196,8 +148,7 @@ def main(records: int) -> None:
         begun = time.monotonic()
         drift = scan_drift(analytic.dsn("analytic", "fuel_warehouse"), DRIFT_SECONDS)
         drift_rate = drift.records / (time.monotonic() - begun)
-        alone = primary_load(primary, standby, analytic, records, extract=False)
-        beside = primary_load(primary, standby, analytic, records * 2, extract=True)
+        loads = compare(primary, standby, analytic)
         version = ".".join(map(str, primary.binaries.version))
     page = _page(records, version, load, bare, ours)
     page += [
@@ -208,18 +159,7 @@ def main(records: int) -> None:
         f"Looking through the loaded records for new paths afterwards: {drift_rate:,.0f} records/s; a run does a few"
         " seconds of it and leaves the rest to the next.",
         "",
-        "## The primary meanwhile",
-        "",
-        f"{LANDINGS_A_SECOND} landed requests a second for {LOAD_SECONDS:.0f} s, without and with extraction after"
-        " extraction beside it, each asking the primary who holds the window. Times of answer are not shown: all"
-        " servers share the machine's cores here.",
-        "",
-        "| | requests | primary's CPU ms a request | blocks touched a request | records extracted meanwhile |",
-        "|---|---:|---:|---:|---:|",
-        *(
-            f"| {name} | {found.requests} | {found.cpu * 1000:.2f} | {found.blocks:.0f} | {found.extracted:,} |"
-            for name, found in (("alone", alone), ("while extraction runs", beside))
-        ),
+        *primary_page(*loads),
     ]
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text("\n".join(page) + "\n")
@@ -242,7 +182,8 @@ def _page(records: int, version: str, load: float, bare: list[Measured], ours: l
         f" request; Postgres {version}, Python {platform.python_version()}, {os.cpu_count()} cores for three servers"
         f" and the client, load {load:.1f} before. The bare way copies the same records, stored one a row, into a"
         " table with raw's columns and indexes; extraction expands the requests, replaces uids by pseudonyms, writes"
-        " seals and windows, and commits chunk by chunk. Both are one process and take turns: quote the ratio.",
+        " seals and windows, and commits chunk by chunk, two chunks at a time (threads with a connection of their own"
+        " to both ends). Both are one process and take turns: quote the ratio.",
         "",
         "| round | way | seconds | records/s | client CPU s | source CPU s | target CPU s | ratio |",
         "|---:|---|---:|---:|---:|---:|---:|---:|",
