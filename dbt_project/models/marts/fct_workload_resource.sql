@@ -3,7 +3,7 @@
     incremental_strategy='replace_touched',
     touched_from='workload_from_day',
     replaced_on='stats_on_date',
-    indexes=[{'columns': ['installation_key', 'stats_on_date']}, {'columns': ['resource_type', 'stats_on_date']}]
+    indexes=[{'columns': ['installation_key', 'stats_on_date']}]
 ) }}
 
 -- depends_on: {{ ref('int_installations_touched') }}

@@ -44,17 +44,20 @@ def test_every_table_that_models_read_has_statistics(golden_warehouse: Warehouse
 
 
 def test_days_that_are_added_lie_together(golden_warehouse: Warehouse) -> None:
-    """The keys of what grows by the day begin with the day: a new day then touches the same few pages of the key's
-    index, however much history is before it."""
+    """In the keys of what grows by the day, the day stands before the environment: a new day then touches the same few
+    pages of the key's index, however much history is before it."""
+    keys = """
+        select c.conrelid::regclass::text, array(
+            select a.attname::text from unnest(c.conkey) with ordinality as k (attnum, place)
+            inner join pg_attribute as a on c.conrelid = a.attrelid and k.attnum = a.attnum order by k.place
+        )
+        from pg_constraint as c where c.contype = 'p' and c.connamespace = 'build'::regnamespace
+    """
+    found = {str(name).removeprefix("build."): columns for name, columns in golden_warehouse.query(keys)}
     daily = {
         "fct_cluster_snapshot": "snapshot_day",
         "fct_workload_daily": "stats_on_date",
         "fct_workload_resource": "stats_on_date",
     }
-    first = """
-        select c.conrelid::regclass::text, a.attname from pg_constraint as c
-        inner join pg_attribute as a on c.conrelid = a.attrelid and c.conkey[1] = a.attnum
-        where c.contype = 'p' and c.connamespace = 'build'::regnamespace
-    """
-    found = dict(golden_warehouse.query(first))
-    assert {name: found[f"build.{name}"] for name in daily} == daily
+    scattered = [n for n, day in daily.items() if found[n].index(day) > found[n].index("cluster_key")]
+    assert scattered == []
