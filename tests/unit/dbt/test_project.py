@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,50 @@ def test_every_source_has_freshness(manifest: dict[str, Any]) -> None:
     """Sources of data say when they are stale."""
     stale = [s for s in manifest["sources"].values() if s["source_name"] == "raw" and not s["freshness"]]
     assert stale == []
+
+
+def test_what_readers_ask_is_held_as_a_table(manifest: dict[str, Any]) -> None:
+    """Exposure parents materializations: nobody waits for a view to be worked out."""
+    parents = {parent for e in manifest["exposures"].values() for parent in e["depends_on"]["nodes"]}
+    kinds = {parent: manifest["nodes"][parent]["config"]["materialized"] for parent in parents}
+    assert {parent for parent, kind in kinds.items() if kind not in {"table", "incremental"}} == set()
+
+
+def test_views_do_not_pile_up(models: list[Node]) -> None:
+    """Chained view dependencies: a view of a view is the most there is between two tables."""
+    views = {n["unique_id"]: n for n in models if n["config"]["materialized"] == "view"}
+
+    def depth(key: str) -> int:
+        if key not in views:
+            return 0
+        return 1 + max((depth(parent) for parent in views[key]["depends_on"]["nodes"]), default=0)
+
+    assert {key: depth(key) for key in views if depth(key) > 2} == {}
+
+
+def test_relations_are_named_by_reference(models: list[Node], manifest: dict[str, Any]) -> None:
+    """Hard coded references and root models: each relation is a ref() or a source(), so that dbt knows what comes
+    first; only the calendar is made from nothing."""
+    known = {n["name"] for n in models} | {s["name"] for s in manifest["sources"].values()}
+    named = re.compile(
+        r"\b(?:from|join)\s+(?:(?:build|raw|ops)\.)?(" + "|".join(sorted(known)) + r")\b", re.IGNORECASE
+    )
+    assert {n["name"]: found for n in models if (found := named.findall(n["raw_code"]))} == {}
+    assert [n["name"] for n in models if not n["depends_on"]["nodes"]] == ["dim_date"]
+
+
+def test_what_is_said_of_a_model_stands_beside_it(models: list[Node], manifest: dict[str, Any]) -> None:
+    """Source, model and test directories: one yml a folder, and none speaks of another folder's."""
+    named = [
+        n
+        for n in models
+        if n["patch_path"].split("://")[1].rsplit("/", 1)[0] != str(Path(n["original_file_path"]).parent)
+    ]
+    assert [n["name"] for n in named] == []
+    assert {Path(s["original_file_path"]).parent.name for s in manifest["sources"].values()} == {"staging"}
+    tests = list(manifest["unit_tests"].values())
+    of = {n["name"]: Path(n["original_file_path"]).parent for n in models}
+    assert [t["name"] for t in tests if Path(t["original_file_path"]).parent != of[t["model"]]] == []
 
 
 def test_nothing_is_left_unused(models: list[Node], manifest: dict[str, Any]) -> None:
