@@ -115,6 +115,11 @@ export interface Report {
   rows: Row[];
 }
 
+/** Which reports the API serves whole, and what each is about. */
+export async function offered(): Promise<{ name: string; summary: string }[]> {
+  return (await get<{ reports: { name: string; summary: string }[] }>("json/report")).body.reports;
+}
+
 /** Reports of one publication; a release is asked for where the report is counted by releases. */
 export async function reports(names: readonly string[], byRelease: ReadonlySet<string>, release: string) {
   for (let attempt = 0; ; attempt++) {

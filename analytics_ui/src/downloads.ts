@@ -1,16 +1,21 @@
 // The dialog of downloads: a span of days and a link for each export.
 
+import { offered } from "./api";
 import { byId, element } from "./dom";
 
 const FILES = ["clusters", "nodes", "plugins", "vm", "volume", "image", "flavor", "tenant", "keystone_user", "all"];
-/** The reports behind the views, whole. */
-const REPORTS = [
-  "environments", "nodes", "growth", "activity", "retention", "upgrades", "deployments", "network-verification", "workloads",
-];
 const DAYS = 90;
 
 function isoDay(moment: Date): string {
   return moment.toISOString().slice(0, 10);
+}
+
+/** The reports behind the views, whole: the API says which there are. */
+async function offerReports(): Promise<void> {
+  const links = (await offered()).map(({ name, summary }) =>
+    element("a", { download: true, href: `/api/v1/csv/report/${name}`, title: summary }, `${name}.csv`),
+  );
+  byId("report-files").replaceChildren(...links.map((link) => element("li", {}, link)));
 }
 
 export function offerDownloads(): void {
@@ -18,8 +23,6 @@ export function offerDownloads(): void {
   const [from, to] = [byId<HTMLInputElement>("from"), byId<HTMLInputElement>("to")];
   const list = byId("files");
   const links = FILES.map((name) => element("a", { download: true }, name === "all" ? "all, as tar" : `${name}.csv`));
-  const reports = REPORTS.map((name) => element("a", { download: true, href: `/api/v1/csv/report/${name}` }, `${name}.csv`));
-  byId("report-files").replaceChildren(...reports.map((link) => element("li", {}, link)));
   list.replaceChildren(...links.map((link) => element("li", {}, link)));
 
   const update = () => {
@@ -37,7 +40,12 @@ export function offerDownloads(): void {
   to.addEventListener("change", update);
   update();
 
-  byId("downloads-open").addEventListener("click", () => dialog.showModal());
+  byId("downloads-open").addEventListener("click", () => {
+    dialog.showModal();
+    offerReports().catch((error: unknown) => {
+      byId("downloads-note").textContent = error instanceof Error ? error.message : String(error);
+    });
+  });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });

@@ -268,6 +268,7 @@ def test_downloads_are_offered_for_a_period(watched: Watched, api: Server) -> No
     with page.expect_download() as download:
         page.get_by_role("link", name="deployments.csv").click()
     assert Path(download.value.path()).read_bytes() == api.get("csv/report/deployments").content
+    # The list is the API's own.
     offered = [link.inner_text().removesuffix(".csv") for link in page.locator("#report-files a").all()]
     assert offered == [report["name"] for report in api.get("json/report").json()["reports"]]
     page.locator("#to").fill("2026-02-01")
