@@ -14,6 +14,7 @@ from warehouse.load_records import Checker, copy_landings
 
 NAMED_ROWS = 20
 
+# Records are compared by their stored bytes, as the seal does: to jsonb's own equality 1.0 is 1.
 _AGAINST_LANDED = """
 select landing_id, position,
     case when r.landing_id is null then 'is missing in raw'
@@ -22,7 +23,8 @@ select landing_id, position,
 from integrity_stage as s
 full join (select * from {table} where {days} and tier = {tier}) as r using (landing_id, position)
 where r.landing_id is null or s.landing_id is null
-    or (r.record, r.installation_key, r.received_at) is distinct from (s.record, s.installation_key, s.received_at)
+    or (r.record::bytea, r.installation_key, r.received_at)
+    is distinct from (s.record::bytea, s.installation_key, s.received_at)
 order by 1, 2 limit {limit}
 """
 

@@ -148,6 +148,11 @@ DAMAGES: dict[str, tuple[str, str]] = {
         " where record ->> 'external_id' = '62'",
         "differs from what was landed",
     ),
+    "written otherwise": (
+        "update raw.action_logs set record = replace(record::text, '2.5', '2.50')::jsonb"
+        " where record ->> 'external_id' = '62'",
+        "differs from what was landed",
+    ),
     "added": (
         "insert into raw.action_logs select gen_random_uuid(), 0, load_id, installation_key, received_at, tier, record"
         " from raw.action_logs where record ->> 'external_id' = '62'",
