@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 import falcon
@@ -14,6 +15,11 @@ import orjson
 from fuel_stat.metrics import Registry
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 class AccessLog:
@@ -48,7 +54,7 @@ class AccessLog:
             "service": "ingest",
             "event": "request",
             "level": "info" if status < 500 else "warning",
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z",
+            "timestamp": _second(int(time.time())),
             "request_id": req.context.request_id,
             "method": req.method,
             "path": req.path[:200],

@@ -90,6 +90,8 @@ class Connection:
         self.sock = Outgoing(connection)
         self.request = Gathering(bounds)
         self.phase = Phase.HEAD
+        #: the event that the loop is told of; 0: none
+        self.watched = 0
         self.deadline = 0.0
         self.answered = 0.0
         self.keep = False

@@ -78,11 +78,11 @@ class Gathering:
 
     def take(self) -> tuple[bytes, bytes]:
         """Head and body of the complete request; what follows is looked at with the next ``add``."""
-        request = bytes(memoryview(self.data)[: self.length])
-        head = self._head
+        with memoryview(self.data) as data:
+            head, body = bytes(data[: self._head]), bytes(data[self._head : self.length])
         del self.data[: self.length]
         self._begin()
-        return request[:head], request[head:]
+        return head, body
 
     def _look(self) -> None:
         # An empty line before a request is allowed, and no request.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import falcon
@@ -21,6 +21,22 @@ from ingest_api.outcome import Answer
 from ingest_api.settings import Settings
 
 log = get(__name__)
+
+
+class _Headers(Mapping[str, str]):
+    """A request's headers, gathered when somebody looks: hardly any request is signed."""
+
+    def __init__(self, req: falcon.Request) -> None:
+        self._req = req
+
+    def __getitem__(self, name: str) -> str:
+        return self._req.headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._req.headers)
+
+    def __len__(self) -> int:
+        return len(self._req.headers)
 
 
 class KindResource:
@@ -73,7 +89,7 @@ class KindResource:
 
         def judge(uids: Sequence[str]) -> Mapping[str, Verdict]:
             facts = RequestFacts(
-                req.method, url_as_sent(req.env), req.headers, raw, ordered=self._kind.ledger == "latest"
+                req.method, url_as_sent(req.env), _Headers(req), raw, ordered=self._kind.ledger == "latest"
             )
             verdicts = self._authentication.judge(facts, uids)
             # Asked twice for a structure that has changed, which is still one request.

@@ -7,6 +7,7 @@ that the statement casts each parameter to, and the result is read as text.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ _ARRAY = struct.Struct(">iiIii")
 TEXT_OID, BYTEA_OID = 25, 17
 
 Values = Mapping[str, bytes | None]
+Rows = list[tuple[bytes | None, ...]]
 
 
 class Statement:
@@ -44,7 +46,7 @@ class Session:
         self._server = connection.pgconn
         self._prepared: set[bytes] = set()
 
-    def rows(self, statement: Statement, values: Values) -> list[tuple[bytes | None, ...]]:
+    def rows(self, statement: Statement, values: Values) -> Rows:
         """The rows of the statement's result, their values as text.
 
         Raises:
@@ -62,6 +64,14 @@ class Session:
     def forget(self) -> None:
         """Prepare every statement anew: the server does not know them any more."""
         self._prepared.clear()
+
+    def is_lost(self, error: psycopg.Error) -> bool:
+        """Whether this error means that the connection is gone; it is closed then."""
+        lost = self.connection.broken or self.connection.closed or isinstance(error, errors.AdminShutdown)
+        if lost:
+            with contextlib.suppress(psycopg.Error):
+                self.connection.close()
+        return lost
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         try:

@@ -39,7 +39,10 @@ class Settings:
     )
     workers: int = option("FUEL_STAT_INGEST_WORKERS", 2, "Processes.")
     threads: int = option(
-        "FUEL_STAT_INGEST_THREADS", 4, "Threads a process; each has a connection to the database."
+        "FUEL_STAT_INGEST_THREADS",
+        4,
+        "Threads a process, for long bodies and for what would hold up the others; each may have a connection to the "
+        "database, beside the one that all other requests share.",
     )
     places: int = option(
         "FUEL_STAT_INGEST_PLACES",

@@ -4,9 +4,15 @@ The prefilter is a scalar subquery (a join got a bad cached plan): keys that are
 nor written, so a request sent again writes nothing at all. Numbers arrive as array literals in text, which is
 cheaper to build than typed arrays; everything else in the binary format of the type it is cast to.
 Rows are inserted in the order of their keys, so two requests with the same keys cannot deadlock.
+
+Each comes twice. A node that was heard from today needs neither its own row nor a contact, and two inserts that insert
+nothing cost a third of a statement: the one for nodes that were met before leaves them out, does nothing at all where
+the contact of today is missing, and ends its result with a row of nulls where it is there.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from ingest_api.prepared import Statement
 
@@ -27,6 +33,13 @@ heard as (
     on conflict do nothing
 )"""
 
+_MET = """
+met as (
+    select 1 as one
+    from collector.contact as c
+    where c.node = %(node)s::uuid and c.day = (clock_timestamp() at time zone 'UTC')::date
+)"""
+
 _LAND = """
 landed as (
     insert into collector.landing (
@@ -41,23 +54,44 @@ landed as (
     where cardinality(t.positions) > 0
 )"""
 
+
+class Twin(NamedTuple):
+    """A statement for any node, and the same for one that was met before; its result's last row says whether it was."""
+
+    any: Statement
+    met: Statement
+
+
+def _twin(name: str, text: str, columns: int) -> Twin:
+    nulls = ", ".join(["null"] * columns)
+    met = (
+        text.replace("{common}", _MET)
+        .replace("{from}", "from met as m")
+        .replace("{if}", "exists (select from met) and")
+    )
+    return Twin(
+        Statement(name, text.replace("{common}", _COMMON).replace("{from}", "").replace("{if}", "")),
+        Statement(f"{name}_met", f"{met}\nunion all\nselect {nulls} from met as m"),
+    )
+
+
 #: only that a node was heard from
 CONTACT = Statement("ingest_contact", f"with {_COMMON} select 1")
 
 #: first record of a key wins; returns (bucket, bits that were new)
-BITMAP = Statement(
+BITMAP = _twin(
     "ingest_bitmap",
-    f"""
-with wanted as (
+    """
+with {common},
+wanted as (
     select w.bucket, w.bits
     from unnest(%(buckets)s::text::bigint [], %(bits)s::text::bigint []) as w (bucket, bits)
-    where (
+    where {if} (
         select l.bits & w.bits
         from collector.ledger_bitmap as l
         where l.node = %(node)s::uuid and l.kind = %(kind)s::text and l.bucket = w.bucket
     ) is distinct from w.bits
 ),
-{_COMMON},
 ledger as (
     insert into collector.ledger_bitmap as l (node, kind, bucket, bits, fresh)
     select %(node)s::uuid, %(kind)s::text, w.bucket, w.bits, w.bits from wanted as w order by w.bucket
@@ -71,28 +105,31 @@ taken as (
     from unnest(%(places)s::text::integer [], %(ids)s::text::bigint []) as r (place, id)
     inner join ledger as l on l.bucket = r.id >> 6 and (l.fresh >> (r.id & 63)::integer) & 1 = 1
 ),
-{_LAND}
+"""
+    + _LAND
+    + """
 select l.bucket, l.fresh from ledger as l
 """,
+    columns=2,
 )
 
 #: every differing version of a key is kept; returns (place, whether the key is new) of those landed
-VERSION = Statement(
+VERSION = _twin(
     "ingest_version",
-    f"""
-with wanted as (
+    """
+with {common},
+wanted as (
     select w.place, w.subtype, w.id, w.digest
     from unnest(
         %(places)s::text::integer [], %(subtypes)s::text [], %(ids)s::text::bigint [], %(digests)s::bytea []
     ) as w (place, subtype, id, digest)
-    where (
+    where {if} (
         select l.digest
         from collector.ledger_version as l
         where l.node = %(node)s::uuid and l.kind = %(kind)s::text
             and l.subtype = w.subtype and l.external_id = w.id
     ) is distinct from w.digest
 ),
-{_COMMON},
 ledger as (
     insert into collector.ledger_version as l (node, kind, subtype, external_id, digest)
     select %(node)s::uuid, %(kind)s::text, w.subtype, w.id, w.digest from wanted as w order by w.subtype, w.id
@@ -106,21 +143,24 @@ taken as (
     from wanted as w
     inner join ledger as l on l.external_id = w.id and l.subtype = w.subtype
 ),
-{_LAND}
+"""
+    + _LAND
+    + """
 select w.place, l.versions = 1
 from wanted as w
 inner join ledger as l on l.external_id = w.id and l.subtype = w.subtype
 """,
+    columns=2,
 )
 
 #: one record a node, kept when it differs from the latest; returns a row (is it the first) when it was landed
-LATEST = Statement(
+LATEST = _twin(
     "ingest_latest",
-    f"""
-with {_COMMON},
+    """
+with {common},
 ledger as (
     insert into collector.ledger_latest as l (node, kind, digest)
-    values (%(node)s::uuid, %(kind)s::text, %(digest)s::bytea)
+    select %(node)s::uuid, %(kind)s::text, %(digest)s::bytea {from}
     on conflict (node, kind) do update
     set digest = excluded.digest, received_at = clock_timestamp(), versions = l.versions + 1
     where l.digest <> excluded.digest
@@ -129,15 +169,19 @@ ledger as (
 taken as (
     select array[0] as positions from ledger as l
 ),
-{_LAND}
+"""
+    + _LAND
+    + """
 select l.versions = 1 from ledger as l
 """,
+    columns=1,
 )
 
 #: whether a node's latest record has this digest; then it was heard from. Returns a row when it has.
-UNCHANGED = Statement(
-    "ingest_unchanged",
-    """
+UNCHANGED = Twin(
+    Statement(
+        "ingest_unchanged",
+        """
 with known as (
     select 1 as one
     from collector.ledger_latest as l
@@ -155,6 +199,18 @@ heard as (
 )
 select k.one from known as k
 """,
+    ),
+    Statement(
+        "ingest_unchanged_met",
+        f"""
+with {_MET}
+select 1
+from collector.ledger_latest as l
+where l.node = %(node)s::uuid and l.kind = %(kind)s::text and l.digest = %(digest)s::bytea
+union all
+select null from met as m
+""",
+    ),
 )
 
 #: a refused record, once, with a counter

@@ -1,4 +1,8 @@
-"""The collector's way to its database: a connection a thread, made after the fork, mended when it breaks."""
+"""The collector's way to its database: connections are made after the fork, and mended when they break.
+
+Where requests run in the event loop (``ingest_api.hub``), all of a worker share one connection and, when they come at
+the same time, a commit (``ingest_api.together``). Everything else has a connection a thread.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -16,12 +20,42 @@ from fuel_stat.identity import node_id
 from fuel_stat.log import get
 from ingest_api import statements
 from ingest_api.errors import StoreRefusedError, StoreUnavailableError
+from ingest_api.hub import Hub, current
 from ingest_api.kinds import Kind
 from ingest_api.landing import Landing, Refused
-from ingest_api.prepared import BYTEA_OID, TEXT_OID, Session, Statement, Values, array, int2, int4, numbers
+from ingest_api.prepared import (
+    BYTEA_OID,
+    TEXT_OID,
+    Rows,
+    Session,
+    Statement,
+    Values,
+    array,
+    int2,
+    int4,
+    numbers,
+)
+from ingest_api.statements import Twin
+from ingest_api.together import Together
 
 T = TypeVar("T")
 Fresh = Mapping[int, int]
+
+
+class Way(Protocol):
+    """How a statement reaches the database."""
+
+    def rows(self, statement: Statement, values: Values) -> Rows:
+        """Its rows, after its commit, as ``Session.rows``."""
+
+    def forget(self) -> None:
+        """Prepare every statement anew."""
+
+    def is_lost(self, error: psycopg.Error) -> bool:
+        """Whether this error means that the connection is gone; it is closed then."""
+
+
+W = TypeVar("W", bound=Way)
 log = get(__name__)
 
 _OPTIONS = (
@@ -32,6 +66,10 @@ _OPTIONS = (
 #: the database chose one of two waiting requests as the loser: try again at once
 _RETRIED = (errors.DeadlockDetected, errors.SerializationFailure)
 _ATTEMPTS = 4
+#: a shared connection is given up when its server is silent for so many times the longest that a statement may take
+_SILENCES = 2.0
+#: how many nodes are remembered to have been met
+_MOST_MET = 50_000
 #: after a failed connection attempt, how long requests are refused without another attempt
 _COOL_DOWN = 0.2
 
@@ -47,7 +85,10 @@ class Store:
     def __init__(self, dsn: str, statement_seconds: float = 10.0) -> None:
         self._dsn = dsn
         self._options = _OPTIONS.format(statement_ms=int(statement_seconds * 1000))
+        self._silence_seconds = statement_seconds * _SILENCES
         self._local = threading.local()
+        self._met: set[bytes | None] = set()
+        self._shared: Together | None = None
         self._refused_until = 0.0
 
     def write(self, kind: Kind, landings: Sequence[Landing], refused: Sequence[Refused]) -> list[Fresh]:
@@ -61,14 +102,15 @@ class Store:
             StoreRefusedError: it refused the values.
         """
 
+        if len(landings) == 1 and not refused:
+            return self._attempt(lambda way: [self._land(way, kind, landings[0])])
+
         def work(session: Session) -> list[Fresh]:
-            if len(landings) == 1 and not refused:
-                return [_land(session, kind, landings[0])]
             with session.connection.transaction():
                 ordered = sorted(range(len(landings)), key=lambda index: landings[index].node)
                 fresh: list[Fresh] = [{} for _ in landings]
                 for index in ordered:
-                    fresh[index] = _land(session, kind, landings[index])
+                    fresh[index] = self._land(session, kind, landings[index])
                 for entry in sorted(refused, key=lambda entry: (entry.digest, entry.code)):
                     _quarantine(session.connection, entry)
             return fresh
@@ -84,7 +126,7 @@ class Store:
             "digest": digest,
             "tier": int2(tier),
         }
-        return bool(self._run(lambda session: session.rows(statements.UNCHANGED, values)))
+        return bool(self._attempt(lambda way: self._rows(way, statements.UNCHANGED, values)))
 
     def is_known(self, uid: str) -> bool:
         """Whether a node of this uid has ever reported."""
@@ -113,7 +155,10 @@ class Store:
         return self._run(lambda session: work(session.connection))
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, and the shared one."""
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
         session: Session | None = getattr(self._local, "session", None)
         self._local.session = None
         if session is not None:
@@ -121,24 +166,35 @@ class Store:
                 session.connection.close()
 
     def _run(self, work: Callable[[Session], T]) -> T:
+        """Work on this thread's connection; a request in the loop has another thread do it."""
+        hub = current()
+        if hub is None:
+            return self._attempts(self._session, work)
+        return hub.aside(lambda: self._attempts(self._session, work))
+
+    def _attempt(self, work: Callable[[Way], T]) -> T:
+        """Work that needs one statement: on the shared connection, when this is a request in the loop."""
+        hub = current()
+        if hub is None:
+            return self._attempts(self._session, work)
+        return self._attempts(lambda: self._together(hub), work)
+
+    def _attempts(self, way_of: Callable[[], W], work: Callable[[W], T]) -> T:
         reconnected = False
         for attempt in range(_ATTEMPTS):
-            session = self._session()
+            way = way_of()
             try:
-                return work(session)
+                return work(way)
             except _RETRIED as error:
                 log.info("transaction_retried", reason=type(error).__name__, attempt=attempt)
             except errors.InvalidSqlStatementName:
                 # A pooler in between, or a DISCARD ALL: whatever took the statements away, they are made again.
-                session.forget()
+                way.forget()
                 log.info("statements_prepared_anew", attempt=attempt)
             except errors.DataError as error:
                 raise StoreRefusedError("storage_refused", "The database refused the values.") from error
             except psycopg.Error as error:
-                connection = session.connection
-                broken = connection.broken or connection.closed or isinstance(error, errors.AdminShutdown)
-                if broken:
-                    self.close()
+                broken = way.is_lost(error)
                 # A connection that died while it lay idle says nothing about the server: once more, afresh.
                 # What may have been committed before the answer was lost is found in the ledger then.
                 if broken and not reconnected:
@@ -150,14 +206,50 @@ class Store:
                 ) from error
         raise StoreUnavailableError("store_busy", "The database is busy; send the request again.")
 
+    def _together(self, hub: Hub) -> Together:
+        if self._shared is None or self._shared.hub is not hub:
+            self._shared = Together(hub, self._connect, self._silence_seconds)
+        return self._shared
+
+    def _land(self, way: Way, kind: Kind, landing: Landing) -> Fresh:
+        common = _common(kind, landing)
+        if not landing.places and kind.many:
+            way.rows(statements.CONTACT, common)
+            return {}
+        if kind.ledger == "latest":
+            rows = self._rows(way, statements.LATEST, {**common, "digest": landing.digest})
+            return {place: row[0] == b"t" for place, row in enumerate(rows)}
+        twin, values = _BY_LEDGER[kind.ledger]
+        rows = self._rows(way, twin, {**common, **values(landing)})
+        if kind.ledger == "bitmap":
+            return {int(bucket or 0): int(bits or 0) for bucket, bits in rows}
+        return {int(place or 0): new == b"t" for place, new in rows}
+
+    def _rows(self, way: Way, twin: Twin, values: Values) -> Rows:
+        """The statement's rows; the cheaper one is tried with nodes that this process has met."""
+        node = values["node"]
+        if node in self._met:
+            rows = way.rows(twin.met, values)
+            if rows and rows[-1][0] is None:
+                return rows[:-1]
+            # Not today, or it was erased since.
+        rows = way.rows(twin.any, values)
+        if len(self._met) >= _MOST_MET:
+            self._met.clear()
+        self._met.add(node)
+        return rows
+
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
-        if session is not None and not session.connection.closed:
-            return session
+        if session is None or session.connection.closed:
+            session = self._local.session = Session(self._connect())
+        return session
+
+    def _connect(self) -> psycopg.Connection[Any]:
         if time.monotonic() < self._refused_until:
             raise StoreUnavailableError("store_unavailable", "The database cannot be reached; send again.")
         try:
-            connection = psycopg.connect(
+            return psycopg.connect(
                 self._dsn,
                 autocommit=True,
                 # psycopg prepares nothing on this connection: after a rollback it would deallocate all statements,
@@ -174,23 +266,6 @@ class Store:
             raise StoreUnavailableError(
                 "store_unavailable", "The database cannot be reached; send again."
             ) from error
-        session = self._local.session = Session(connection)
-        return session
-
-
-def _land(session: Session, kind: Kind, landing: Landing) -> Fresh:
-    common = _common(kind, landing)
-    if not landing.places and kind.many:
-        session.rows(statements.CONTACT, common)
-        return {}
-    if kind.ledger == "latest":
-        rows = session.rows(statements.LATEST, {**common, "digest": landing.digest})
-        return {place: row[0] == b"t" for place, row in enumerate(rows)}
-    statement, values = _BY_LEDGER[kind.ledger]
-    rows = session.rows(statement, {**common, **values(landing)})
-    if kind.ledger == "bitmap":
-        return {int(bucket or 0): int(bits or 0) for bucket, bits in rows}
-    return {int(place or 0): new == b"t" for place, new in rows}
 
 
 def _common(kind: Kind, landing: Landing) -> dict[str, bytes | None]:
@@ -234,7 +309,7 @@ def _version(landing: Landing) -> Values:
     }
 
 
-_BY_LEDGER: dict[str, tuple[Statement, Callable[[Landing], Values]]] = {
+_BY_LEDGER: dict[str, tuple[Twin, Callable[[Landing], Values]]] = {
     "bitmap": (statements.BITMAP, _bitmap),
     "version": (statements.VERSION, _version),
 }

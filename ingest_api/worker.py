@@ -32,8 +32,10 @@ from fuel_stat.settings import from_env
 from ingest_api.answers import error_body
 from ingest_api.connection import Connection, Phase
 from ingest_api.gathering import Bounds, HeadRefusedError
+from ingest_api.hub import Hub
 from ingest_api.listeners import Listener
 from ingest_api.places import Places, network_of
+from ingest_api.plain import PlainAnswer, PlainRequests
 from ingest_api.settings import Settings
 
 log = get(__name__)
@@ -42,6 +44,8 @@ _LOOK_SECONDS = 0.25
 _LINGER_SECONDS = 2.0
 _STOPPING_SECONDS = 5.0
 _ACCEPTS_AT_ONCE = 16
+#: longer requests are worked on in a thread, so that nobody waits long for the loop
+_MOST_IN_LOOP = 131_072
 _REASONS = {
     400: "Bad Request", 408: "Request Timeout", 411: "Length Required", 414: "URI Too Long",
     417: "Expectation Failed", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
@@ -73,6 +77,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._most_gathered = settings.gathered_bytes
         self._plain = {(one.host, one.port) for one in self.listeners if not one.tls}
         self._waiting = Places(self.worker_connections)
+        self._more = {"wsgi.multithread": True, "fuel_stat.listeners": self.listeners}
+        self._plain_requests = PlainRequests(self.cfg, self._more)
+        self._hub: Hub
         self._next_look = 0.0
 
     @classmethod
@@ -96,6 +103,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to stop, then finish what is under way."""
         queue = self.method_queue
+        self._hub = Hub(self.poller, self.tpool, queue.defer)
         self.poller.register(queue.fileno(), selectors.EVENT_READ, queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive and self.is_parent_alive():
@@ -112,10 +120,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             listener.close()
 
     def _turn(self) -> None:
-        self.notify()
-        self.wait_for_and_dispatch_events(_LOOK_SECONDS)
+        self.wait_for_and_dispatch_events(_LOOK_SECONDS if self._hub.is_idle else 0)
+        self._hub.end_turn()
         now = time.monotonic()
         if now >= self._next_look:
+            self.notify()
             self._next_look = now + _LOOK_SECONDS
             self._cut_the_late(now)
             self._cut_the_many()
@@ -153,17 +162,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.deadline = min(connection.deadline, time.monotonic() + _LINGER_SECONDS)
         connection.phase = phase
         self._waiting.put(connection)
-        self.poller.register(connection.socket, event, partial(self._ready, connection))
+        self._watch(connection, event)
+
+    def _watch(self, connection: Connection, event: int) -> None:
+        """Have the loop told of this event alone; 0: of none."""
+        if connection.watched == event:
+            return
+        if not event:
+            self.poller.unregister(connection.socket)
+        elif connection.watched:
+            self.poller.modify(connection.socket, event, partial(self._ready, connection))
+        else:
+            self.poller.register(connection.socket, event, partial(self._ready, connection))
+        connection.watched = event
 
     def _leave(self, connection: Connection) -> None:
+        # It stays watched: most requests are answered before their client sends another.
         if connection in self._waiting:
             self._waiting.remove(connection)
-            self.poller.unregister(connection.socket)
 
     def _close(self, connection: Connection) -> None:
         if connection.phase is Phase.CLOSED:
             return
         self._leave(connection)
+        self._watch(connection, 0)
         self.nr_conns -= 1
         connection.close()
 
@@ -176,6 +198,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     self._after(connection)
             elif connection.phase is Phase.LINGERING:
                 self._throw_away(connection)
+            elif connection.phase is Phase.WORKING:
+                # One request after the other: it is read when this one is answered.
+                self._watch(connection, 0)
             elif connection.phase is not Phase.CLOSED:
                 self._gather(connection)
         except HeadRefusedError as error:
@@ -198,7 +223,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif connection.request.complete:
             self._leave(connection)
             connection.phase = Phase.WORKING
-            self.enqueue_req(connection)
+            if (connection.request.length or 0) <= _MOST_IN_LOOP:
+                self._hub.run(partial(self._serve, connection))
+            else:
+                self.enqueue_req(connection)
         elif connection.request.length is not None:
             self._enter(connection, Phase.BODY)
         elif connection.request.data:
@@ -210,6 +238,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.phase = phase
             self._waiting.put(connection)
             connection.deadline = time.monotonic() + self._seconds[phase]
+
+    def _serve(self, connection: Connection) -> None:
+        """A request in the loop."""
+        try:
+            connection.keep = self.handle(connection)
+        except OSError:
+            # The client is gone before its answer.
+            connection.keep = False
+        self._hub.soon(partial(self._after, connection))
 
     def finish_request(self, connection: Connection, future: Any) -> None:
         """A thread is done (called by the event loop)."""
@@ -275,38 +312,53 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle(self, connection: Connection) -> bool:
         """Answer a complete request; whether the connection may be used again."""
         whole = connection.request.whole
-        parser = RequestParser(self.cfg, iter(connection.request.take()), connection.client)
+        head, body = connection.request.take()
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.alive = False
         request = None
         try:
-            request = next(parser)
-            if not whole or not self.alive:
-                request.force_close()
-            keep = self._answer(connection, request)
+            environ = (
+                self._plain_requests.environ(head, body, connection.client, connection.server)
+                if whole
+                else None
+            )
+            if environ is not None:
+                keep = self._answer_plainly(connection, environ)
+            else:
+                request = next(RequestParser(self.cfg, iter((head, body)), connection.client))
+                if not whole or not self.alive:
+                    request.force_close()
+                keep = self._answer(connection, request)
         except Exception as error:
             self.handle_error(request, connection.sock, connection.client, error)
             keep = False
         connection.sock.flush()
         return keep
 
+    def _answer_plainly(self, connection: Connection, environ: dict[str, Any]) -> bool:
+        answer = PlainAnswer()
+        pieces = self.wsgi(environ, answer.start_response)
+        try:
+            body = b"".join(pieces)
+        finally:
+            _close(pieces)
+        keep = self.alive
+        connection.sock.send(answer.render(body, keep=keep))
+        return keep
+
     def _answer(self, connection: Connection, request: Any) -> bool:
         response, environ = wsgi.create(
             request, connection.sock, connection.client, connection.server, self.cfg
         )
-        environ["wsgi.multithread"] = True
-        environ["fuel_stat.listeners"] = self.listeners
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            self.alive = False
-            response.force_close()
-        body: Iterable[bytes] = self.wsgi(environ, response.start_response)
+        environ.update(self._more)
+        pieces: Iterable[bytes] = self.wsgi(environ, response.start_response)
         try:
-            for piece in body:
+            for piece in pieces:
                 response.write(piece)
             response.close()
         finally:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
+            _close(pieces)
         return not response.should_close()
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
@@ -328,6 +380,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         refused = getattr(self.wsgi, "refused", None)
         if refused is not None:
             refused(status, code)
+
+
+def _close(pieces: Any) -> None:
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()
 
 
 def _late(code: str, what: str, seconds: float) -> HeadRefusedError:

@@ -89,7 +89,7 @@ run, so its times say how fast this machine is. The last column sets our CPU aga
 itself measured alone, on another machine of two such cores.
 
 {cores} cores, Python {python}, {postgres}; {connections} kept-alive connections without a pause between requests, two
-workers of four threads. {company}
+workers (the stand-in's of four threads each). {company}
 
 ## CPU a request
 """
@@ -200,8 +200,9 @@ def _profile(found: Findings) -> list[str]:
         "## Where the time goes",
         "",
         "Milliseconds of CPU a request. The steps were timed in one thread without a server around the application, one"
-        " request after the other; the loaded server does the same steps in eight threads on two busy cores, where each"
-        " takes longer (shared caches and, on most machines, shared execution units). The exchange with Postgres is the"
+        " request after the other; the loaded server does the same steps in two processes on two cores that they share"
+        " with Postgres, its standby and the clients, where each takes longer (caches that others have filled"
+        " meanwhile). The exchange with Postgres is the"
         " client's part: sending, being woken, receiving.",
         "",
         *_table(["step", *works], rows),

@@ -54,7 +54,7 @@ class Stack:
 
 @contextlib.contextmanager
 def running() -> Iterator[Stack]:
-    """Clusters with fsync, the collector and the stand-in, each with two workers of four threads."""
+    """Clusters with fsync, the collector, and the stand-in in gunicorn's threaded worker, two workers each."""
     with contextlib.ExitStack() as closing:
         folder = Path(tempfile.mkdtemp(prefix="fuel-stat-bench-", dir="/tmp"))
         closing.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -100,6 +100,7 @@ def running() -> Iterator[Stack]:
                 *conf,
                 "--bind",
                 f"127.0.0.1:{port}",
+                *([] if module == "ingest_api.wsgi" else ["--worker-class", "gthread"]),
                 f"{module}:application",
             ]
             server = subprocess.Popen(command, env=environ, stdout=log, stderr=log, cwd=REPOSITORY)

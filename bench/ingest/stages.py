@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.ingest import load
 from fuel_stat.settings import from_env
-from ingest_api import intake, landing, store
+from ingest_api import intake, landing
 from ingest_api.acceptance import Acceptance
 from ingest_api.allocator import keep_memory
 from ingest_api.app import create_app
@@ -25,6 +25,7 @@ from ingest_api.limits import Limits
 from ingest_api.prepared import Session
 from ingest_api.redaction import Redactor
 from ingest_api.settings import Settings
+from ingest_api.store import Store
 
 #: step -> what does it
 STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
@@ -32,7 +33,7 @@ STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "read and check": ((Acceptance, "accept"), (Reader, "read"), (Judge, "refusals")),
     "redact": ((Redactor, "redact"),),
     "compress": ((intake, "compress"), (landing, "compress")),
-    "statement's values": ((store, "_land"),),
+    "statement's values": ((Store, "_land"),),
     "exchange with Postgres": ((Session, "rows"),),
     "quotas, identity": ((Limits, "take_request"), (Limits, "take_nodes")),
     "metrics": ((KindResource, "_count"),),

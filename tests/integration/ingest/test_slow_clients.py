@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -148,8 +149,18 @@ def test_others_are_served_beside_slow_clients(
     with attack(server, begin, networks):
         for number in range(10):
             body = {"action_logs": [action(uid, number)]}
-            answer = httpx.post(f"{server.url}/api/v1/action_logs/", json=body, timeout=PATIENCE)
-            assert answer.json()["action_logs"][0]["status"] == "added"
+            answer = _patiently(f"{server.url}/api/v1/action_logs/", body)
+            assert answer.json()["action_logs"][0]["status"] in ("added", "existed")
+
+
+def _patiently(url: str, body: Any) -> httpx.Response:
+    """A node's patience; who had to make room before its request was there comes again at once."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return httpx.post(url, json=body, timeout=deadline - time.monotonic())
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            assert time.monotonic() < deadline
 
 
 def test_who_is_too_slow_is_told_so(server: Server) -> None:

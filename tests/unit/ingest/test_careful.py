@@ -52,6 +52,32 @@ def test_depth_is_measured_exactly_with_brackets_in_texts(depth: int, inside: st
     assert too_deep(text) == (depth > MAX_DEPTH)
 
 
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 500])
+@pytest.mark.parametrize("text", ["]", "[", '"]', "\\]", '\\"]'])
+def test_brackets_in_texts_do_not_hide_depth(depth: int, text: str) -> None:
+    """Texts that would close each bracket, and open it again before its end, were they no texts."""
+    again = text.translate(str.maketrans("[]", "]["))
+    body = f"[{json.dumps(text)}," * depth + "1" + f",{json.dumps(again)}]" * depth
+    assert json.loads(body)
+    assert too_deep(body.encode()) == (depth > MAX_DEPTH)
+
+
+_texts = st.text(alphabet='[]{}"\\ab', max_size=6)
+_nested = st.recursive(
+    _texts | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner)
+)
+
+
+@given(_nested)
+def test_the_quick_look_at_depth_is_exact(value: object) -> None:
+    """For any JSON, brackets, quotes and backslashes in its texts included, it says what counting the tokens says."""
+    body = json.dumps(value).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(careful, "MAX_DEPTH", 3)
+        patch.setattr(careful, "_deeper_than", lambda text, limit: True)
+        assert careful.too_deep(body) == (nesting(body) > 3)
+
+
 def test_records_are_counted_before_the_first_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judging costs a hundred times counting: a flood of tiny records is refused at the bound, none is looked at."""
     monkeypatch.setattr(careful, "judge_text", lambda text: pytest.fail("a record was judged"))
