@@ -82,9 +82,10 @@ def test_an_engineer_triggers_the_extraction_with_a_parameter_and_sees_it_succee
 
 
 @pytest.mark.timeout(600)
-def test_partitions_and_backups_run_through_airflow(stack: Stack) -> None:
-    """The two DAGs that look after the collector: the copy boots and agrees, the runway is long enough."""
-    for arguments in (("maintain_partitions",), ("backup_collector", "--conf", '{"drill": true}')):
+def test_partitions_backups_and_sources_run_through_airflow(stack: Stack) -> None:
+    """The DAGs that look after what is there: the copy boots and agrees, the runway is long enough, nodes are heard."""
+    upkeep = (("maintain_partitions",), ("watch_sources",), ("backup_collector", "--conf", '{"drill": true}'))
+    for arguments in upkeep:
         done = stack.cli("pipeline", "run", "--wait", "--dag", *arguments, timeout=280)
         assert done.returncode == 0, done.stderr
     ((state, passed),) = stack.rows(
