@@ -104,6 +104,24 @@ def test_each_source_is_staged_once(models: list[Node], manifest: dict[str, Any]
     assert {key: names for key, names in readers.items() if len(names) != 1} == {}
 
 
+def test_sources_are_told_apart_and_joined_in_one_place(models: list[Node], manifest: dict[str, Any]) -> None:
+    """Duplicate sources and multiple sources joined: a table is one source, and one model alone looks at several (who
+    was ever heard from)."""
+    places = [(s["schema"], s["identifier"]) for s in manifest["sources"].values()]
+    assert len(set(places)) == len(places)
+    joined = {
+        n["name"]: {p for p in n["depends_on"]["nodes"] if p.startswith("source.fuel_stat.raw")}
+        for n in models
+    }
+    assert [name for name, sources in joined.items() if len(sources) > 1] == ["int_installations_contacted"]
+
+
+def test_no_model_joins_too_much(models: list[Node]) -> None:
+    """Too many joins: a model is built on at most seven others."""
+    built_on = {n["name"]: {p for p in n["depends_on"]["nodes"] if p.startswith("model.")} for n in models}
+    assert {name: len(parents) for name, parents in built_on.items() if len(parents) > 7} == {}
+
+
 def test_every_model_and_column_is_described(models: list[Node], manifest: dict[str, Any]) -> None:
     """Documentation coverage is 100%, of models, columns, sources, seeds and exposures."""
     missing = []
