@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +78,7 @@ class Intake:
         """
         digest = hashlib.sha256(body).digest() if kind.ledger == "latest" else b""
         if digest and hint_uid and self._is_known(kind, hint_uid, digest, judge):
-            return Answer(200, counts=Counter(updated=1))
+            return Answer(200, counts={"updated": 1})
         marks = self._reader.scan(body)
         accepted = self._accept(kind, body, marks)
         if accepted is not None:
@@ -191,7 +191,7 @@ class Intake:
         fresh = self._store.write(kind, landings, kept) if landings or kept else []
         answer = self._answer(kind, document, sorting, landings, fresh, verdicts)
         answer.removed = redacted.removed
-        answer.refused = Counter(entry.code for entry in kept)
+        answer.refused = outcome.tally(entry.code for entry in kept)
         return answer
 
     def _sort(self, kind: Kind, document: Document) -> _Sorted:
@@ -318,8 +318,8 @@ class Intake:
         ]
         answered = {(key[0], key[1]) for key in (*sorting.good, *sorting.skipped)} if values else set()
         answer.statuses += outcome.failed(kind, values, answered)
-        answer.counts = Counter([entry["status"] for entry in answer.statuses])
-        if answer.counts["failed"] and answer.counts["failed"] == len(answer.statuses):
+        answer.counts = outcome.tally([entry["status"] for entry in answer.statuses])
+        if answer.counts.get("failed") == len(answer.statuses) > 0:
             answer.status, answer.message = 400, f"No record of the request is good: {message}"
         return answer
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -46,7 +47,7 @@ class Redacted:
     """The text without what must not be stored, and how many values each rule removed."""
 
     text: bytes
-    removed: Counter[str] = field(default_factory=Counter)
+    removed: Mapping[str, int] = field(default_factory=dict)
 
 
 class Redactor:

@@ -8,6 +8,7 @@ followed by a colon. The other rules only raise a flag.
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 from enum import IntFlag
@@ -111,33 +112,63 @@ class Re2Scanner:
         return marks
 
 
+_ENDS = frozenset({b" ", b"\t", b"\n", b"\r", b"\v", b"\f", b",", b"}", b"]"})
+#: what a long number holds, each of which hyperscan finds nearly for nothing; the whole of FLAGS' rule costs it as much
+#: as all other rules together
+_LONG_NUMBER = (rb"[0-9.]{16}", rb"[0-9.]e[+-]?[0-9]{5}")
+_SHORT_EXPONENT = rb"[0-9.]e[+-]?[0-9]{1,4}[\s,}\]]"
+_REST_OF_NUMBER = re.compile(rb"[0-9]*+[\s,}\]]")
+#: texts of digits may hold many of them; beyond so many the whole rule is cheaper than looking at each
+_MOST_LOOKS = 1000
+
+
 class HyperscanScanner:
     """The scan by hyperscan: all patterns in one pass; its scratch space is one a thread."""
 
     def __init__(self) -> None:
-        base = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
-        single = base | hyperscan.HS_FLAG_SINGLEMATCH
-        self._database = hyperscan.Database()
-        self._database.compile(
-            expressions=[*KEY_RULES.values(), *FLAGS.values()],
-            ids=list(range(len(KEY_RULES) + len(FLAGS))),
-            flags=[base] * len(KEY_RULES) + [single] * len(FLAGS),
-        )
-        self._flags = tuple(FLAGS)
+        keys = list(KEY_RULES.values())
+        flags = {flag: pattern for flag, pattern in FLAGS.items() if flag is not Odd.NUMBER}
+        self._database = _database([*keys, *_LONG_NUMBER], [*flags.values(), _SHORT_EXPONENT])
+        self._flags = (*flags, Odd.NUMBER)
+        self._whole = _database(keys, list(FLAGS.values()))
         self._local = threading.local()
 
     def scan(self, text: bytes) -> Marks:
         """See :class:`Scanner`."""
         marks = Marks()
-        names = len(RULE_NAMES)
+        names, ordinary = len(RULE_NAMES), len(RULE_NAMES) + len(_LONG_NUMBER)
+        looks = 0
+
+        def found(rule: int, _start: int, end: int, _flags: int, _context: Any) -> bool:
+            nonlocal looks
+            if rule < names:
+                marks.values.append((end, RULE_NAMES[rule]))
+            elif rule >= ordinary:
+                marks.odd |= self._flags[rule - ordinary]
+            else:
+                looks += 1
+                if text[end : end + 1] in _ENDS if rule == names else _REST_OF_NUMBER.match(text, end):
+                    marks.odd |= Odd.NUMBER
+            return looks > _MOST_LOOKS
+
+        try:
+            self._database.scan(text, match_event_handler=found, scratch=self._scratch())
+        except hyperscan.ScanTerminated:
+            return self._scan_whole(text)
+        marks.values.sort()
+        return marks
+
+    def _scan_whole(self, text: bytes) -> Marks:
+        marks = Marks()
+        names, flags = len(RULE_NAMES), tuple(FLAGS)
 
         def found(rule: int, _start: int, end: int, _flags: int, _context: Any) -> None:
             if rule < names:
                 marks.values.append((end, RULE_NAMES[rule]))
             else:
-                marks.odd |= self._flags[rule - names]
+                marks.odd |= flags[rule - names]
 
-        self._database.scan(text, match_event_handler=found, scratch=self._scratch())
+        self._whole.scan(text, match_event_handler=found, scratch=self._whole.scratch.clone())
         marks.values.sort()
         return marks
 
@@ -146,6 +177,18 @@ class HyperscanScanner:
         if scratch is None:
             scratch = self._local.scratch = self._database.scratch.clone()
         return scratch
+
+
+def _database(every: list[bytes], first: list[bytes]) -> Any:
+    """Patterns of which every match is told, then those of which one is enough."""
+    base = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
+    database = hyperscan.Database()
+    database.compile(
+        expressions=[*every, *first],
+        ids=list(range(len(every) + len(first))),
+        flags=[base] * len(every) + [base | hyperscan.HS_FLAG_SINGLEMATCH] * len(first),
+    )
+    return database
 
 
 def make_scanner() -> Scanner:
