@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from ingest_api.screen import HyperscanScanner, Odd, Re2Scanner
 
 QUICK, PLAIN = HyperscanScanner(), Re2Scanner()
-_pieces = st.sampled_from(
-    [*b'1.0 ,}e:a"\n'.decode()] + ["12345678", "0000", "E+", "e-", '"password": "']
-).map(str.encode)
+_pieces = st.sampled_from([*'1.0 ,}e:a"\n', "12345678", "0000", "E+", "e-", '"password": "']).map(str.encode)
 
 
 @given(st.lists(_pieces, max_size=40).map(b"".join))
