@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.integration.dbt.warehouse import Warehouse
@@ -61,3 +63,16 @@ def test_days_that_are_added_lie_together(golden_warehouse: Warehouse) -> None:
     }
     scattered = [n for n, day in daily.items() if found[n].index(day) > found[n].index("cluster_key")]
     assert scattered == []
+
+
+def test_every_column_that_is_built_is_described(golden_warehouse: Warehouse) -> None:
+    """Documentation coverage is 100% of what there really is: no relation has a column that its yml does not name, and
+    none is named that is not there."""
+    manifest = json.loads((golden_warehouse.folder / "target" / "manifest.json").read_text())
+    nodes = [n for n in manifest["nodes"].values() if n["resource_type"] in {"model", "seed"}]
+    named = {(n["name"], column) for n in nodes for column in n["columns"]}
+    built = """
+        select c.relname, a.attname from pg_attribute as a inner join pg_class as c on a.attrelid = c.oid
+        where c.relnamespace = 'build'::regnamespace and c.relkind in ('r', 'v') and a.attnum > 0 and not a.attisdropped
+    """
+    assert named == set(golden_warehouse.query(built))
