@@ -32,6 +32,17 @@ def test_statistics_are_renewed_when_a_tenth_has_changed(golden_warehouse: Wareh
     assert looked_at_by_a_run() == 0
     golden_warehouse.execute(some % (rows // 10))
     assert looked_at_by_a_run() == 1
+    assert looked_at_by_a_run() == 0
+
+
+def test_autovacuum_has_nothing_left_to_look_at(golden_warehouse: Warehouse) -> None:
+    """What a run has looked at counts as unchanged since: nothing looks through it again in the background."""
+    assert golden_warehouse.dbt("run", "--full-refresh", "--select", "fct_node").success
+    changed = """
+        select n_mod_since_analyze, analyze_count, n_live_tup > 0 from pg_stat_all_tables
+        where relid = 'build.fct_node'::regclass
+    """
+    assert golden_warehouse.query(changed) == [(0, 1, True)]
 
 
 def test_every_table_that_models_read_has_statistics(golden_warehouse: Warehouse) -> None:
