@@ -5,6 +5,9 @@ nor written, so a request sent again writes nothing at all. Numbers arrive as ar
 cheaper to build than typed arrays; everything else in the binary format of the type it is cast to.
 Rows are inserted in the order of their keys, so two requests with the same keys cannot deadlock.
 
+The day of today is a subquery where contacts are looked up: as a bare volatile expression it could not be looked up in
+the index, and all contacts of a node would be read.
+
 Each comes twice. A node that was heard from today needs neither its own row nor a contact, and two inserts that insert
 nothing cost a third of a statement: the one for nodes that were met before leaves them out, does nothing at all where
 the contact of today is missing, and ends its result with a row of nulls where it is there.
@@ -28,7 +31,7 @@ heard as (
     select %(node)s::uuid, %(uid)s::text, (clock_timestamp() at time zone 'UTC')::date, %(tier)s::smallint
     where %(heard)s::boolean and not exists (
         select from collector.contact as c
-        where c.node = %(node)s::uuid and c.day = (clock_timestamp() at time zone 'UTC')::date
+        where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)
     )
     on conflict do nothing
 )"""
@@ -37,7 +40,7 @@ _MET = """
 met as (
     select 1 as one
     from collector.contact as c
-    where c.node = %(node)s::uuid and c.day = (clock_timestamp() at time zone 'UTC')::date
+    where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)
 )"""
 
 _LAND = """
@@ -193,7 +196,7 @@ heard as (
     from known as k
     where not exists (
         select from collector.contact as c
-        where c.node = %(node)s::uuid and c.day = (clock_timestamp() at time zone 'UTC')::date
+        where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)
     )
     on conflict do nothing
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from fuel_stat.identity import node_id
+from ingest_api import statements
 from ingest_api.kinds import SHIPPED, Kind, load_kinds
 from ingest_api.landing import Landing, compress
 from ingest_api.store import Fresh, Store
@@ -90,3 +92,21 @@ def test_an_unchanged_structure_is_a_contact_each_day(store: Store, collector_pa
     before = _row(collector_pair, "select pg_current_wal_insert_lsn()")
     assert store.unchanged(kind, "met", digest, 0)
     assert _row(collector_pair, "select pg_current_wal_insert_lsn()") == before
+
+
+@pytest.mark.parametrize("twin", ["BITMAP", "VERSION", "LATEST", "UNCHANGED"])
+def test_contacts_are_looked_up_by_day(collector_pair: Pair, twin: str) -> None:
+    """However many days a node was heard from, one of them is read: the day is part of the index's condition."""
+    for statement in getattr(statements, twin):
+        with psycopg.connect(
+            collector_pair.dsn("fuel_ingest"), options="-c enable_seqscan=off"
+        ) as connection:
+            connection.execute("set plan_cache_mode = force_generic_plan")
+            connection.execute(b"prepare hot as " + statement.text)
+            nulls = ", ".join(["null"] * len(statement.parameters))
+            plan = "\n".join(row[0] for row in connection.execute(f"explain execute hot ({nulls})"))  # type: ignore[call-overload]
+        looks = plan.split("contact_pkey")[1:]
+        assert looks, plan
+        assert all(
+            re.match(r"[^\n]*\n\s+Index Cond: \(\(?node = .* AND \(?day = ", look) for look in looks
+        ), plan
