@@ -116,7 +116,7 @@ select l.bucket, l.fresh from ledger as l
     columns=2,
 )
 
-#: every differing version of a key is kept; returns (place, whether the key is new) of those landed
+#: every differing version of a key is kept; returns (subtype, id, whether the key is new) of those landed
 VERSION = _twin(
     "ingest_version",
     """
@@ -149,11 +149,9 @@ taken as (
 """
     + _LAND
     + """
-select w.place, l.versions = 1
-from wanted as w
-inner join ledger as l on l.external_id = w.id and l.subtype = w.subtype
+select l.subtype, l.external_id, l.versions = 1 from ledger as l
 """,
-    columns=2,
+    columns=3,
 )
 
 #: one record a node, kept when it differs from the latest; returns a row (is it the first) when it was landed

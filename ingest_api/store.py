@@ -223,7 +223,11 @@ class Store:
         rows = self._rows(way, twin, {**common, **values(landing)})
         if kind.ledger == "bitmap":
             return {int(bucket or 0): int(bits or 0) for bucket, bits in rows}
-        return {int(place or 0): new == b"t" for place, new in rows}
+        places = dict(zip(zip(landing.subtypes, landing.ids, strict=True), landing.places, strict=True))
+        return {
+            places[(subtype or b"").decode(), int(external_id or 0)]: new == b"t"
+            for subtype, external_id, new in rows
+        }
 
     def _rows(self, way: Way, twin: Twin, values: Values) -> Rows:
         """The statement's rows; the cheaper one is tried with nodes that this process has met."""

@@ -1,0 +1,1 @@
+alter table collector.ledger_version reset (fillfactor);
