@@ -24,19 +24,15 @@ from ingest_api.hub import Hub, current
 from ingest_api.kinds import Kind
 from ingest_api.landing import Landing, Refused
 from ingest_api.prepared import (
-    BYTEA_OID,
-    TEXT_OID,
     Rows,
     Session,
     Statement,
     Values,
-    array,
     int2,
-    int4,
-    numbers,
 )
 from ingest_api.statements import Twin
 from ingest_api.together import Together
+from ingest_api.values import BY_LEDGER, common
 
 T = TypeVar("T")
 Fresh = Mapping[int, int]
@@ -212,15 +208,15 @@ class Store:
         return self._shared
 
     def _land(self, way: Way, kind: Kind, landing: Landing) -> Fresh:
-        common = _common(kind, landing)
+        values = common(kind, landing)
         if not landing.places and kind.many:
-            way.rows(statements.CONTACT, common)
+            way.rows(statements.CONTACT, values)
             return {}
         if kind.ledger == "latest":
-            rows = self._rows(way, statements.LATEST, {**common, "digest": landing.digest})
+            rows = self._rows(way, statements.LATEST, {**values, "digest": landing.digest})
             return {place: row[0] == b"t" for place, row in enumerate(rows)}
-        twin, values = _BY_LEDGER[kind.ledger]
-        rows = self._rows(way, twin, {**common, **values(landing)})
+        twin, more = BY_LEDGER[kind.ledger]
+        rows = self._rows(way, twin, {**values, **more(landing)})
         if kind.ledger == "bitmap":
             return {int(bucket or 0): int(bits or 0) for bucket, bits in rows}
         places = dict(zip(zip(landing.subtypes, landing.ids, strict=True), landing.places, strict=True))
@@ -270,53 +266,6 @@ class Store:
             raise StoreUnavailableError(
                 "store_unavailable", "The database cannot be reached; send again."
             ) from error
-
-
-def _common(kind: Kind, landing: Landing) -> dict[str, bytes | None]:
-    return {
-        "node": landing.node.bytes,
-        "uid": landing.uid.encode(),
-        "tier": int2(landing.tier),
-        "heard": b"\1" if landing.heard else b"\0",
-        "kind": kind.name.encode(),
-        "version": int2(kind.version),
-        "records": int4(landing.records),
-        "payload_bytes": int4(landing.payload_bytes),
-        "payload": landing.payload,
-    }
-
-
-def _bitmap(landing: Landing) -> Values:
-    buckets: dict[int, int] = {}
-    for record_id in landing.ids:
-        bucket = record_id >> 6
-        buckets[bucket] = buckets.get(bucket, 0) | 1 << (record_id & 63)
-    ordered = sorted(buckets)
-    return {
-        "buckets": numbers(ordered),
-        "bits": numbers([_signed(buckets[bucket]) for bucket in ordered]),
-        "places": numbers(landing.places),
-        "ids": numbers(landing.ids),
-    }
-
-
-def _signed(bits: int) -> int:
-    return bits - (1 << 64) if bits >> 63 else bits
-
-
-def _version(landing: Landing) -> Values:
-    return {
-        "places": numbers(landing.places),
-        "ids": numbers(landing.ids),
-        "subtypes": array(TEXT_OID, [subtype.encode() for subtype in landing.subtypes]),
-        "digests": array(BYTEA_OID, landing.digests),
-    }
-
-
-_BY_LEDGER: dict[str, tuple[Twin, Callable[[Landing], Values]]] = {
-    "bitmap": (statements.BITMAP, _bitmap),
-    "version": (statements.VERSION, _version),
-}
 
 
 def _quarantine(connection: psycopg.Connection[Any], entry: Refused) -> None:

@@ -19,9 +19,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
-import orjson
 from gunicorn import sock as gunicorn_sock
-from gunicorn.http import errors as http_errors
 from gunicorn.http import wsgi
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
@@ -29,13 +27,13 @@ from gunicorn.workers.gthread import ThreadWorker
 from fuel_stat.errors import OperatorError
 from fuel_stat.log import get
 from fuel_stat.settings import from_env
-from ingest_api.answers import error_body
 from ingest_api.connection import Connection, Phase
 from ingest_api.gathering import Bounds, HeadRefusedError
 from ingest_api.hub import Hub
 from ingest_api.listeners import Listener
 from ingest_api.places import Places, network_of
 from ingest_api.plain import PlainAnswer, PlainRequests
+from ingest_api.refusals import late, meaning, refusal
 from ingest_api.settings import Settings
 
 log = get(__name__)
@@ -46,11 +44,6 @@ _STOPPING_SECONDS = 5.0
 _ACCEPTS_AT_ONCE = 16
 #: longer requests are worked on in a thread, so that nobody waits long for the loop
 _MOST_IN_LOOP = 131_072
-_REASONS = {
-    400: "Bad Request", 408: "Request Timeout", 411: "Length Required", 414: "URI Too Long",
-    417: "Expectation Failed", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
-    501: "Not Implemented",
-}  # fmt: skip
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -126,7 +119,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if now >= self._next_look:
             self.notify()
             self._next_look = now + _LOOK_SECONDS
-            self._cut_the_late(now)
+            self._cut_thelate(now)
             self._cut_the_many()
 
     def accept(self, listener: Any) -> None:
@@ -271,12 +264,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # Who is cut off.
 
-    def _cut_the_late(self, now: float) -> None:
+    def _cut_thelate(self, now: float) -> None:
         for connection in [waiting for waiting in self._waiting if waiting.deadline <= now]:
             if connection.phase is Phase.HEAD and connection.request.data:
-                self._refuse(connection, _late("slow_header", "headers", self._seconds[Phase.HEAD]))
+                self._refuse(connection, late("slow_header", "headers", self._seconds[Phase.HEAD]))
             elif connection.phase is Phase.BODY:
-                self._refuse(connection, _late("slow_body", "body", self._seconds[Phase.BODY]))
+                self._refuse(connection, late("slow_body", "body", self._seconds[Phase.BODY]))
             else:
                 self._close(connection)
 
@@ -363,19 +356,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
         """Answer what the parser refused, or what broke, in JSON."""
-        status, code, sentence = _meaning(error)
+        status, code, sentence = meaning(error)
         if status >= 500 and status != 501:
             log.error("unexpected", exc_info=error)
         client.left.clear()
         self._write_refusal(client, status, code, sentence)
 
     def _write_refusal(self, client: Any, status: int, code: str, sentence: str) -> None:
-        body = orjson.dumps(error_body(code, sentence))
-        head = (
-            f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        client.sendall(head.encode("ascii") + body)
+        client.sendall(refusal(status, code, sentence))
         # The application counts and logs what it answers; this it never saw. Another application may not ask.
         refused = getattr(self.wsgi, "refused", None)
         if refused is not None:
@@ -386,23 +374,3 @@ def _close(pieces: Any) -> None:
     close = getattr(pieces, "close", None)
     if close is not None:
         close()
-
-
-def _late(code: str, what: str, seconds: float) -> HeadRefusedError:
-    return HeadRefusedError(408, code, f"The {what} must arrive within {seconds:g} seconds.")
-
-
-def _meaning(error: BaseException) -> tuple[int, str, str]:
-    if isinstance(error, http_errors.LimitRequestLine):
-        return 414, "uri_too_long", "The request line is too long."
-    if isinstance(error, http_errors.LimitRequestHeaders):
-        return 431, "header_too_large", "There are too many headers, or one is too long."
-    if isinstance(error, http_errors.UnsupportedTransferCoding):
-        return 501, "unknown_coding", "That transfer coding is not known here."
-    if isinstance(error, http_errors.ExpectationFailed):
-        return 417, "expectation_failed", "That expectation cannot be met."
-    broken = isinstance(error, http_errors.ParseException | http_errors.NoMoreData | StopIteration)
-    answered = isinstance(error, http_errors.InvalidResponseHeader | http_errors.InvalidResponseHeaderName)
-    if broken and not answered:
-        return 400, "bad_request", "This is not HTTP as it is spoken here."
-    return 500, "internal", "Something went wrong here."
