@@ -15,13 +15,10 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
 from gunicorn import sock as gunicorn_sock
-from gunicorn.http import wsgi
-from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
 from fuel_stat.errors import OperatorError
@@ -32,8 +29,8 @@ from ingest_api.gathering import Bounds, HeadRefusedError
 from ingest_api.hub import Hub
 from ingest_api.listeners import Listener
 from ingest_api.places import Places, network_of
-from ingest_api.plain import PlainAnswer, PlainRequests
 from ingest_api.refusals import late, meaning, refusal
+from ingest_api.serving import Serving
 from ingest_api.settings import Settings
 
 log = get(__name__)
@@ -70,8 +67,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._most_gathered = settings.gathered_bytes
         self._plain = {(one.host, one.port) for one in self.listeners if not one.tls}
         self._waiting = Places(self.worker_connections)
-        self._more = {"wsgi.multithread": True, "fuel_stat.listeners": self.listeners}
-        self._plain_requests = PlainRequests(self.cfg, self._more)
+        self._serving = Serving(self.cfg, {"wsgi.multithread": True, "fuel_stat.listeners": self.listeners})
         self._hub: Hub
         self._next_look = 0.0
 
@@ -300,59 +296,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self._after(connection)
 
-    # In a thread.
+    # In a request, whether it runs in the loop or in a thread.
 
     def handle(self, connection: Connection) -> bool:
         """Answer a complete request; whether the connection may be used again."""
-        whole = connection.request.whole
-        head, body = connection.request.take()
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.alive = False
-        request = None
         try:
-            environ = (
-                self._plain_requests.environ(head, body, connection.client, connection.server)
-                if whole
-                else None
-            )
-            if environ is not None:
-                keep = self._answer_plainly(connection, environ)
-            else:
-                request = next(RequestParser(self.cfg, iter((head, body)), connection.client))
-                if not whole or not self.alive:
-                    request.force_close()
-                keep = self._answer(connection, request)
+            keep = self._serving.serve(connection, self.wsgi, lambda: not self.alive)
         except Exception as error:
-            self.handle_error(request, connection.sock, connection.client, error)
+            self.handle_error(None, connection.sock, connection.client, error)
             keep = False
         connection.sock.flush()
         return keep
-
-    def _answer_plainly(self, connection: Connection, environ: dict[str, Any]) -> bool:
-        answer = PlainAnswer()
-        pieces = self.wsgi(environ, answer.start_response)
-        try:
-            body = b"".join(pieces)
-        finally:
-            _close(pieces)
-        keep = self.alive
-        connection.sock.send(answer.render(body, keep=keep))
-        return keep
-
-    def _answer(self, connection: Connection, request: Any) -> bool:
-        response, environ = wsgi.create(
-            request, connection.sock, connection.client, connection.server, self.cfg
-        )
-        environ.update(self._more)
-        pieces: Iterable[bytes] = self.wsgi(environ, response.start_response)
-        try:
-            for piece in pieces:
-                response.write(piece)
-            response.close()
-        finally:
-            _close(pieces)
-        return not response.should_close()
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
         """Answer what the parser refused, or what broke, in JSON."""
@@ -368,9 +325,3 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         refused = getattr(self.wsgi, "refused", None)
         if refused is not None:
             refused(status, code)
-
-
-def _close(pieces: Any) -> None:
-    close = getattr(pieces, "close", None)
-    if close is not None:
-        close()
