@@ -1,4 +1,4 @@
-"""A complete request is given to the application, and its answer written: the plain ones here, the others by gunicorn."""
+"""A complete request is given to the application and its answer written: plain ones here, the others by gunicorn."""
 
 from __future__ import annotations
 
