@@ -6,9 +6,11 @@
     indexes=[
         {'columns': ['installation_key', 'event_day']},
         {'columns': ['action_key', 'installation_key']},
-        {'columns': ['cluster_key']}
+        {'columns': ['cluster_key']},
+        {'columns': ['received_at']}
     ]
 ) }}
+{# By received_at the integrity report counts, each time for a few days only. #}
 
 -- depends_on: {{ ref('int_installations_touched') }}
 

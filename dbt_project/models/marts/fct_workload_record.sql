@@ -3,8 +3,13 @@
     incremental_strategy='replace_touched',
     touched_from='workload_from_day',
     replaced_on='record_day',
-    indexes=[{'columns': ['installation_key', 'record_day']}, {'columns': ['cluster_key']}]
+    indexes=[
+        {'columns': ['installation_key', 'record_day']},
+        {'columns': ['cluster_key']},
+        {'columns': ['received_at']}
+    ]
 ) }}
+{# By received_at the integrity report counts, each time for a few days only. #}
 
 -- depends_on: {{ ref('int_installations_touched') }}
 
