@@ -69,7 +69,7 @@ def make_parts(settings: Settings, authentication: Authentication | None = None)
 
 def _quotas(settings: Settings) -> Quotas:
     def share(name: str, an_hour: int) -> Quota:
-        return shared_out(name, an_hour, settings.workers)
+        return shared_out(name, an_hour, settings.processes)
 
     return Quotas(
         share("node_quota", settings.node_per_hour),

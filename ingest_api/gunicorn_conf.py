@@ -31,7 +31,7 @@ try:
 except OperatorError as error:
     _stop(error)
 
-workers = _settings.workers
+workers = _settings.processes
 threads = _settings.threads
 worker_class = "ingest_api.worker.Worker"
 certfile = _settings.certfile or None
@@ -65,7 +65,7 @@ def on_starting(server: Any) -> None:
     try:
         Worker.load_certificate(server.cfg)
         _look_at(server.cfg.address)
-        if server.cfg.workers != _settings.workers:
+        if server.cfg.workers != _settings.processes:
             sentence = "Say how many workers with FUEL_STAT_INGEST_WORKERS: quotas are shared out among them."
             raise OperatorError("bad_option", sentence)
     except OperatorError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,11 @@ class Settings:
         False,
         "Plain HTTP beyond loopback; without it the collector refuses to start so. `fuel-stat status` shows it in red.",
     )
-    workers: int = option("FUEL_STAT_INGEST_WORKERS", 2, "Processes.")
+    workers: int = option(
+        "FUEL_STAT_INGEST_WORKERS",
+        0,
+        "Processes. 0: one for two cores, since the database on the same machine is as busy; at least one.",
+    )
     threads: int = option(
         "FUEL_STAT_INGEST_THREADS",
         4,
@@ -128,3 +133,8 @@ class Settings:
         "How long a worker may go without looking whether keys or blocks have changed.",
     )
     log_level: str = option("FUEL_STAT_INGEST_LOG_LEVEL", "INFO", "Least severe records that are logged.")
+
+    @property
+    def processes(self) -> int:
+        """How many processes serve."""
+        return self.workers or max(1, len(os.sched_getaffinity(0)) // 2)

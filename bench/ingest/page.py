@@ -88,8 +88,8 @@ included (the scheduler's own nanoseconds, not ticks); the clients' is not count
 run, so its times say how fast this machine is. The last column sets our CPU against the figures that the original
 itself measured alone, on another machine of two such cores.
 
-{cores} cores, Python {python}, {postgres}; {connections} kept-alive connections without a pause between requests, two
-workers (the stand-in's of four threads each). {company}
+{cores} cores, Python {python}, {postgres}; {connections} kept-alive connections without a pause between requests. The
+collector runs as it comes ({workers} for these cores), the stand-in in two workers of four threads. {company}
 
 ## CPU a request
 """
@@ -104,6 +104,7 @@ def render(found: Findings) -> str:
         )
     head = _HEAD.format(
         cores=os.cpu_count(),
+        workers=_workers(found),
         python=platform.python_version(),
         connections=CONNECTIONS,
         postgres=found.postgres,
@@ -200,13 +201,18 @@ def _profile(found: Findings) -> list[str]:
         "## Where the time goes",
         "",
         "Milliseconds of CPU a request. The steps were timed in one thread without a server around the application, one"
-        " request after the other; the loaded server does the same steps in two processes on two cores that they share"
+        " request after the other; the loaded server does the same steps on cores that it shares"
         " with Postgres, its standby and the clients, where each takes longer (caches that others have filled"
         " meanwhile). The exchange with Postgres is the"
         " client's part: sending, being woken, receiving.",
         "",
         *_table(["step", *works], rows),
     ]
+
+
+def _workers(found: Findings) -> str:
+    number = len(found.memory[0][1])
+    return "one process" if number == 1 else f"{number} processes"
 
 
 def _memory(found: Findings) -> list[str]:

@@ -54,7 +54,7 @@ class Stack:
 
 @contextlib.contextmanager
 def running() -> Iterator[Stack]:
-    """Clusters with fsync, the collector, and the stand-in in gunicorn's threaded worker, two workers each."""
+    """Clusters with fsync, the collector as it comes, and the stand-in in gunicorn's threaded worker, two by four."""
     with contextlib.ExitStack() as closing:
         folder = Path(tempfile.mkdtemp(prefix="fuel-stat-bench-", dir="/tmp"))
         closing.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -103,7 +103,8 @@ def running() -> Iterator[Stack]:
                 *([] if module == "ingest_api.wsgi" else ["--worker-class", "gthread"]),
                 f"{module}:application",
             ]
-            server = subprocess.Popen(command, env=environ, stdout=log, stderr=log, cwd=REPOSITORY)
+            own = environ if module == "ingest_api.wsgi" else environ | {"FUEL_STAT_INGEST_WORKERS": "2"}
+            server = subprocess.Popen(command, env=own, stdout=log, stderr=log, cwd=REPOSITORY)
             closing.callback(server.wait)
             closing.callback(server.terminate)
             servers.append(server)
