@@ -58,8 +58,7 @@ class Session:
         sent = [values[parameter] for parameter in statement.parameters]
         result = self._call(self._server.exec_prepared, statement.name, sent, statement.formats)
         self._checked(result)
-        columns = range(result.nfields)
-        return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
+        return rows_of(result)
 
     def forget(self) -> None:
         """Prepare every statement anew: the server does not know them any more."""
@@ -83,6 +82,12 @@ class Session:
     def _checked(self, result: Any) -> None:
         if result.status not in _GOOD:
             raise errors.error_from_result(result)
+
+
+def rows_of(result: Any) -> Rows:
+    """The rows of a libpq result, their values as text."""
+    columns, value = range(result.nfields), result.get_value
+    return [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]
 
 
 def int2(value: int) -> bytes:

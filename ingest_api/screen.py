@@ -128,15 +128,28 @@ class HyperscanScanner:
     def __init__(self) -> None:
         keys = list(KEY_RULES.values())
         flags = {flag: pattern for flag, pattern in FLAGS.items() if flag is not Odd.NUMBER}
-        self._database = _database([*keys, *_LONG_NUMBER], [*flags.values(), _SHORT_EXPONENT])
+        self._quick = _database([*keys, *_LONG_NUMBER], [*flags.values(), _SHORT_EXPONENT])
         self._flags = (*flags, Odd.NUMBER)
         self._whole = _database(keys, list(FLAGS.values()))
         self._local = threading.local()
 
     def scan(self, text: bytes) -> Marks:
         """See :class:`Scanner`."""
+        try:
+            return self._scan(text, self._quick, self._scratch(), self._flags, len(_LONG_NUMBER))
+        except hyperscan.ScanTerminated:
+            return self._scan(text, self._whole, self._whole.scratch.clone(), tuple(FLAGS), 0)
+
+    def _scan(
+        self, text: bytes, database: Any, scratch: Any, flags: tuple[Odd, ...], looked_at: int
+    ) -> Marks:
+        """One pass; the matches of so many rules behind those of names are looked at, each of the others is believed.
+
+        Raises:
+            hyperscan.ScanTerminated: too many had to be looked at.
+        """
         marks = Marks()
-        names, ordinary = len(RULE_NAMES), len(RULE_NAMES) + len(_LONG_NUMBER)
+        names, ordinary = len(RULE_NAMES), len(RULE_NAMES) + looked_at
         looks = 0
 
         def found(rule: int, _start: int, end: int, _flags: int, _context: Any) -> bool:
@@ -144,38 +157,21 @@ class HyperscanScanner:
             if rule < names:
                 marks.values.append((end, RULE_NAMES[rule]))
             elif rule >= ordinary:
-                marks.odd |= self._flags[rule - ordinary]
+                marks.odd |= flags[rule - ordinary]
             else:
                 looks += 1
                 if text[end : end + 1] in _ENDS if rule == names else _REST_OF_NUMBER.match(text, end):
                     marks.odd |= Odd.NUMBER
             return looks > _MOST_LOOKS
 
-        try:
-            self._database.scan(text, match_event_handler=found, scratch=self._scratch())
-        except hyperscan.ScanTerminated:
-            return self._scan_whole(text)
-        marks.values.sort()
-        return marks
-
-    def _scan_whole(self, text: bytes) -> Marks:
-        marks = Marks()
-        names, flags = len(RULE_NAMES), tuple(FLAGS)
-
-        def found(rule: int, _start: int, end: int, _flags: int, _context: Any) -> None:
-            if rule < names:
-                marks.values.append((end, RULE_NAMES[rule]))
-            else:
-                marks.odd |= flags[rule - names]
-
-        self._whole.scan(text, match_event_handler=found, scratch=self._whole.scratch.clone())
+        database.scan(text, match_event_handler=found, scratch=scratch)
         marks.values.sort()
         return marks
 
     def _scratch(self) -> Any:
         scratch = getattr(self._local, "scratch", None)
         if scratch is None:
-            scratch = self._local.scratch = self._database.scratch.clone()
+            scratch = self._local.scratch = self._quick.scratch.clone()
         return scratch
 
 

@@ -19,7 +19,12 @@ from typing import NamedTuple
 
 from ingest_api.prepared import Statement
 
-_COMMON = """
+#: the node's contact of today
+_CONTACT = """
+    from collector.contact as c
+    where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)"""
+
+_COMMON = f"""
 seen as (
     insert into collector.node (node, uid, tier)
     select %(node)s::uuid, %(uid)s::text, %(tier)s::smallint
@@ -30,17 +35,14 @@ heard as (
     insert into collector.contact (node, uid, day, tier)
     select %(node)s::uuid, %(uid)s::text, (clock_timestamp() at time zone 'UTC')::date, %(tier)s::smallint
     where %(heard)s::boolean and not exists (
-        select from collector.contact as c
-        where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)
+        select {_CONTACT}
     )
     on conflict do nothing
 )"""
 
-_MET = """
+_MET = f"""
 met as (
-    select 1 as one
-    from collector.contact as c
-    where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)
+    select 1 as one {_CONTACT}
 )"""
 
 _LAND = """
@@ -182,7 +184,7 @@ select l.versions = 1 from ledger as l
 UNCHANGED = Twin(
     Statement(
         "ingest_unchanged",
-        """
+        f"""
 with known as (
     select 1 as one
     from collector.ledger_latest as l
@@ -193,8 +195,7 @@ heard as (
     select %(node)s::uuid, %(uid)s::text, (clock_timestamp() at time zone 'UTC')::date, %(tier)s::smallint
     from known as k
     where not exists (
-        select from collector.contact as c
-        where c.node = %(node)s::uuid and c.day = (select (clock_timestamp() at time zone 'UTC')::date)
+        select {_CONTACT}
     )
     on conflict do nothing
 )

@@ -23,7 +23,7 @@ from psycopg import errors
 from psycopg.pq import ConnStatus, ExecStatus
 
 from ingest_api.hub import Hub
-from ingest_api.prepared import Rows, Statement, Values
+from ingest_api.prepared import Rows, Statement, Values, rows_of
 
 #: the most that share a transaction, in statements and bytes: none of them should wait long for the others
 _MOST_TOGETHER = 64
@@ -129,8 +129,7 @@ class Pipeline:
 
     def _take_rows(self, one: Waiting, result: Any) -> None:
         if result.status == ExecStatus.TUPLES_OK:
-            columns, value = range(result.nfields), result.get_value
-            one.rows = [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]
+            one.rows = rows_of(result)
         elif result.status == ExecStatus.PIPELINE_ABORTED:
             one.error = errors.InFailedSqlTransaction("another statement of the transaction was refused")
         else:
